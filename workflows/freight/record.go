@@ -1,0 +1,72 @@
+package freight
+
+import "time"
+
+// AuditKind names what an audit entry is about.
+type AuditKind string
+
+// The audit kinds.
+const (
+	AuditClaimed    AuditKind = "claimed"
+	AuditTendered   AuditKind = "tendered"
+	AuditStage      AuditKind = "stage"
+	AuditCharges    AuditKind = "charges"
+	AuditRated      AuditKind = "rated"
+	AuditValidated  AuditKind = "validated"
+	AuditDisputed   AuditKind = "disputed"
+	AuditRuled      AuditKind = "ruled"
+	AuditIntent     AuditKind = "posting_intended"
+	AuditPosted     AuditKind = "posted"
+	AuditTold       AuditKind = "finance_told"
+	AuditPaid       AuditKind = "paid"
+	AuditException  AuditKind = "exception"
+	AuditResolved   AuditKind = "resolved"
+	AuditCancelled  AuditKind = "cancelled"
+	AuditClosed     AuditKind = "closed"
+	AuditRefusedAsk AuditKind = "refused"
+)
+
+// AuditEntry is one line of a shipment's audit trail: who did what, when, and why. The store chains their
+// hashes. N counts from 1 without gaps, so a repeat is seen.
+type AuditEntry struct {
+	N      int64     `json:"n"`
+	At     time.Time `json:"at"`
+	Kind   AuditKind `json:"kind"`
+	Stage  Stage     `json:"stage"`
+	Actor  string    `json:"actor"` // a person, or "waybill"
+	Detail string    `json:"detail"`
+}
+
+// View is the row that reports, metrics and lists of the past are made of.
+type View struct {
+	Shipment     ShipmentID      `json:"shipment"`
+	Revision     int64           `json:"revision"` // a row with a newer one is never overwritten
+	Stage        Stage           `json:"stage"`
+	Status       Status          `json:"status"`
+	InvoiceState InvoiceState    `json:"invoiceState"`
+	Customer     CustomerCode    `json:"customer"`
+	Carrier      CarrierCode     `json:"carrier,omitzero"`
+	Order        int64           `json:"order"`
+	OrderName    string          `json:"orderName"`
+	Picking      int64           `json:"picking"`
+	Exceptions   []ExceptionKind `json:"exceptions,omitempty"` // open
+	Invoice      *Invoice        `json:"invoice,omitempty"`
+	InvoiceKey   string          `json:"invoiceKey,omitzero"`
+	Residual     Money           `json:"residual,omitzero"`
+	At           time.Time       `json:"at"`
+	Closed       bool            `json:"closed,omitzero"`
+}
+
+// ViewAt is the shipment's row at a revision.
+func (s *Shipment) ViewAt(revision int64, now time.Time) View {
+	v := View{
+		Shipment: s.ID, Revision: revision, Stage: s.Stage, Status: s.Report().Status, InvoiceState: s.invoiceState(),
+		Customer: s.Release.Customer, Carrier: s.Carrier(), Order: s.Release.Order, OrderName: s.Release.OrderName,
+		Picking: s.Release.Picking, Exceptions: s.Exceptions.OpenKinds(), Invoice: s.Invoice, Residual: s.Payment.Residual,
+		At: now, Closed: s.Stage == StageClosed || s.Stage == StageCancelled,
+	}
+	if s.Plan != nil {
+		v.InvoiceKey = s.Plan.Key
+	}
+	return v
+}

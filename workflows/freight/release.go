@@ -1,0 +1,55 @@
+package freight
+
+// Release is what Odoo said of a delivery when it was claimed: the facts a shipment starts from. It holds
+// no name and no street; whoever needs them reads them from Odoo.
+type Release struct {
+	Picking     int64        `json:"picking"`     // stock.picking id
+	PickingName string       `json:"pickingName"` // "WH/OUT/00042"
+	Order       int64        `json:"order"`       // sale.order id
+	OrderName   string       `json:"orderName"`   // "S00042"
+	CustomerPO  string       `json:"customerPo,omitzero"`
+	Customer    CustomerCode `json:"customer"`
+	Partner     int64        `json:"partner"` // res.partner id of the invoice address
+	Company     int64        `json:"company"` // res.company id
+	Currency    string       `json:"currency"`
+	Carrier     CarrierCode  `json:"carrier,omitzero"` // as Odoo's delivery method names it; "" lets the TMS choose
+	ShipTo      Place        `json:"shipTo"`           // snapshot: Odoo rewrites it on done deliveries
+	Weight      string       `json:"weight"`           // kg, decimal
+	Pieces      int          `json:"pieces"`
+	Missing     []string     `json:"missing,omitempty"` // billing prerequisites Odoo does not have, in words
+}
+
+// Place is as much of an address as rating and routing need.
+type Place struct {
+	Ref      int64  `json:"ref"`     // res.partner id
+	Country  string `json:"country"` // ISO 3166-1 alpha-2
+	Postcode string `json:"postcode"`
+}
+
+// Booking is the TMS's side of the shipment.
+type Booking struct {
+	Ref     string      `json:"ref"` // the TMS's own number
+	Carrier CarrierCode `json:"carrier,omitzero"`
+	PRO     string      `json:"pro,omitzero"`
+}
+
+// ReferenceKind says what a number is.
+type ReferenceKind string
+
+// The reference kinds, from most to least telling.
+const (
+	RefShipment ReferenceKind = "shipment"
+	RefTracking ReferenceKind = "tracking" // with the carrier
+	RefPRO      ReferenceKind = "pro"      // with the carrier
+	RefBOL      ReferenceKind = "bol"
+	RefOrder    ReferenceKind = "order"
+	RefCustomer ReferenceKind = "customer_reference"
+)
+
+// Reference is a number under which partners speak of a shipment. Carriers reuse numbers, so the store
+// keeps each with the time it holds.
+type Reference struct {
+	Kind    ReferenceKind `json:"kind"`
+	Carrier CarrierCode   `json:"carrier,omitzero"`
+	Value   string        `json:"value"`
+}

@@ -1,0 +1,170 @@
+package protocol
+
+import (
+	"time"
+
+	"waybill/workflows/freight"
+)
+
+// What the stories ask of the outside world. Every one may run more than once; each that changes something
+// does so under a key made of business facts.
+var (
+	ClaimDelivery  = Activity[ClaimRequest, freight.Release]{"ClaimDelivery", QueueStatus, showing}
+	UpdateStatus   = Activity[StatusUpdate, StatusWritten]{"UpdateStatus", QueueStatus, showing}
+	FileProof      = Activity[ProofRequest, ProofFiled]{"FileProof", QueueStatus, showing}
+	ReadBillable   = Activity[BillableRequest, freight.Billable]{"ReadBillable", QueuePost, asking}
+	PostInvoice    = Activity[freight.InvoicePlan, freight.Invoice]{"PostInvoice", QueuePost, money}
+	RequestCarrier = Activity[TransportRequest, freight.Booking]{"RequestTransport", QueueTMS, asking}
+	CancelCarrier  = Activity[TransportCancel, TransportCancelled]{"CancelTransport", QueueTMS, asking}
+	RateShipment   = Activity[RatingRequest, freight.Rating]{"RateShipment", QueueBilling, asking}
+	CommitDraft    = Activity[DraftRequest, Draft]{"CommitDraft", QueueBilling, money}
+	TellFinance    = Activity[FinanceNotice, FinanceReceipt]{"TellFinance", QueueFinance, money}
+	Record         = Activity[RecordRequest, Recorded]{"Record", QueueRecord, showing}
+	ReadTerms      = Activity[TermsRequest, freight.Terms]{"ReadTerms", QueueRecord, asking}
+	VerifyDecision = Activity[DecisionRequest, DecisionVerified]{"VerifyDecision", QueueRecord, asking}
+)
+
+// ClaimRequest claims a delivery for a shipment: x_waybill_shipment on the picking. Claiming again by the
+// same shipment answers the same; a claim by another is NotOurs.
+type ClaimRequest struct {
+	Shipment freight.ShipmentID `json:"shipment"`
+	Picking  int64              `json:"picking"`
+}
+
+// StatusUpdate shows the shipment on its delivery and order. Odoo keeps the highest revision.
+type StatusUpdate struct {
+	Shipment freight.ShipmentID   `json:"shipment"`
+	Picking  int64                `json:"picking"`
+	Order    int64                `json:"order"`
+	Revision int64                `json:"revision"` // from 1
+	Report   freight.StatusReport `json:"report"`
+	Sure     bool                 `json:"sure,omitzero"` // an earlier write's fate is unknown: read before and after
+	Notes    []ChatterNote        `json:"notes,omitempty"`
+}
+
+// ChatterNote is one line for the order's chatter, written once for its key.
+type ChatterNote struct {
+	Key  string `json:"key"`  // unique in the shipment, letters, digits, '-' and '_'
+	Text string `json:"text"` // plain text, at most 1,000 bytes
+}
+
+// StatusWritten is the answer to a StatusUpdate.
+type StatusWritten struct {
+	Superseded bool `json:"superseded,omitzero"` // Odoo had a newer revision already
+}
+
+// ProofRequest files proof of delivery on the Odoo delivery, each document once by its hash.
+type ProofRequest struct {
+	Shipment  freight.ShipmentID    `json:"shipment"`
+	Picking   int64                 `json:"picking"`
+	Delivered time.Time             `json:"delivered"`
+	Documents []freight.DocumentRef `json:"documents"`
+}
+
+// ProofFiled is the answer to a ProofRequest.
+type ProofFiled struct {
+	Attachments []int64 `json:"attachments"` // ir.attachment ids, in the order of the documents
+}
+
+// BillableRequest asks what may be billed for a delivery.
+type BillableRequest struct {
+	Shipment freight.ShipmentID   `json:"shipment"`
+	Picking  int64                `json:"picking"`
+	Order    int64                `json:"order"`
+	Scope    freight.BillingScope `json:"scope"`
+	Key      string               `json:"key"` // of the invoice to come: its own draft does not block
+}
+
+// TransportRequest asks the TMS to move a shipment, with our shipment id as its reference.
+type TransportRequest struct {
+	Shipment freight.ShipmentID `json:"shipment"`
+	Tender   int                `json:"tender"` // 1 for the first; a new number asks anew after a decline
+	Release  freight.Release    `json:"release"`
+}
+
+// TransportCancel asks the TMS to stop.
+type TransportCancel struct {
+	Shipment freight.ShipmentID `json:"shipment"`
+	Tender   int                `json:"tender"`
+	Booking  string             `json:"booking"` // the TMS's number; "" where the request's reply was never seen
+	Reason   string             `json:"reason"`
+}
+
+// TransportCancelled is the TMS's answer.
+type TransportCancelled struct {
+	Cancelled bool   `json:"cancelled"`
+	Refusal   string `json:"refusal,omitzero"` // why not, for example "picked up"
+}
+
+// RatingRequest asks what the contracts say. It changes nothing.
+type RatingRequest struct {
+	Shipment freight.ShipmentID  `json:"shipment"`
+	Contract string              `json:"contract"`
+	Carrier  freight.CarrierCode `json:"carrier,omitzero"`
+	ShipDate time.Time           `json:"shipDate"` // actual pick-up; release date for an estimate
+	Currency string              `json:"currency"`
+	ShipTo   freight.Place       `json:"shipTo"`
+	Weight   string              `json:"weight"` // kg, decimal
+	Pieces   int                 `json:"pieces"`
+	Charges  []freight.Charge    `json:"charges,omitempty"` // the carrier's, to be compared; empty for an estimate
+}
+
+// DraftRequest gives the billing engine the invoice as validated, to be committed once for its key.
+type DraftRequest struct {
+	Plan       freight.InvoicePlan  `json:"plan"`
+	Customer   freight.CustomerCode `json:"customer"`
+	RatingHash string               `json:"ratingHash"`
+	Contract   string               `json:"contract"`
+	Version    string               `json:"version"`
+}
+
+// Draft is the billing engine's side of the invoice.
+type Draft struct {
+	ID string `json:"id"`
+}
+
+// FinanceNotice tells the finance platform of a posted invoice, once for its key.
+type FinanceNotice struct {
+	Key       string               `json:"key"`
+	Shipment  freight.ShipmentID   `json:"shipment"`
+	Customer  freight.CustomerCode `json:"customer"`
+	OrderName string               `json:"orderName"`
+	Invoice   freight.Invoice      `json:"invoice"`
+}
+
+// FinanceReceipt is the finance platform's number for it.
+type FinanceReceipt struct {
+	Number string `json:"number"`
+}
+
+// RecordRequest brings the store up to date: the view where its revision is newer, audit entries where their
+// numbers are new, references where they are.
+type RecordRequest struct {
+	View       freight.View         `json:"view"`
+	Audits     []freight.AuditEntry `json:"audits,omitempty"`
+	References []freight.Reference  `json:"references,omitempty"`
+	Final      *freight.Shipment    `json:"final,omitempty"` // with the last record: what a later scan resumes from
+}
+
+// Recorded is the answer to a RecordRequest.
+type Recorded struct {
+	Audits int64 `json:"audits"` // number of the last entry the store has
+}
+
+// TermsRequest asks for a customer's policy.
+type TermsRequest struct {
+	Customer freight.CustomerCode `json:"customer"`
+	Currency string               `json:"currency"` // of the order
+}
+
+// DecisionRequest asks whether a signed decision may decide a proposal.
+type DecisionRequest struct {
+	Proposal freight.Proposal `json:"proposal"`
+	JWS      string           `json:"jws"`
+}
+
+// DecisionVerified is the answer: a ruling, or why there is none. The same document again gets the same answer.
+type DecisionVerified struct {
+	Ruling *freight.Ruling       `json:"ruling,omitempty"`
+	Reply  freight.DecisionReply `json:"reply"`
+}

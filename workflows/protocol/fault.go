@@ -1,0 +1,74 @@
+package protocol
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// A Fault is the class of an error as it crosses from an activity to a story: each has one policy.
+type Fault string
+
+// The faults.
+const (
+	Transient     Fault = "transient"     // down, reset, 5xx: tried again
+	Throttled     Fault = "throttled"     // told to wait: tried again after the time given
+	Ambiguous     Fault = "ambiguous"     // no answer, it may have been done: tried again, by the same key only
+	Configuration Fault = "configuration" // wrong credentials or missing rights: tried again each minute, said once
+	Rejected      Fault = "rejected"      // the partner says no, for a reason: parks the shipment
+	Poison        Fault = "poison"        // an answer that cannot be understood, or a bug: parks the shipment
+	NoContract    Fault = "no-contract"   // the billing engine has no contract for it: held by RATE-3
+	FactsChanged  Fault = "facts-changed" // what was validated is no longer so in Odoo: validated again
+	NotOurs       Fault = "not-ours"      // the delivery is claimed by another shipment, or is no delivery to carry
+)
+
+// configurationDelay is how often a call with wrong credentials is tried: once a minute needs no restart to
+// recover and makes no storm.
+const configurationDelay = time.Minute
+
+// longestDelay caps what a partner may ask us to wait: one absurd Retry-After must not stop a shipment for hours.
+const longestDelay = 15 * time.Minute
+
+func (f Fault) retryable() bool {
+	switch f {
+	case Transient, Throttled, Ambiguous, Configuration:
+		return true
+	}
+	return false
+}
+
+// Of makes err cross as f. The message is what operators read, so it says what to do next.
+func (f Fault) Of(err error) error { return f.After(err, 0) }
+
+// After is Of with the partner's own wish for when to try again; 0 leaves it to the policy.
+func (f Fault) After(err error, delay time.Duration) error {
+	if f == Configuration && delay == 0 {
+		delay = configurationDelay
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), string(f), temporal.ApplicationErrorOptions{
+		NonRetryable: !f.retryable(), NextRetryDelay: min(delay, longestDelay), Cause: err,
+	})
+}
+
+// FaultOf returns the fault that err crossed under; Poison for an error that names none of ours, since
+// nobody has said that trying again is safe.
+func FaultOf(err error) Fault {
+	var e *temporal.ApplicationError
+	if errors.As(err, &e) {
+		switch f := Fault(e.Type()); f {
+		case Transient, Throttled, Ambiguous, Configuration, Rejected, Poison, NoContract, FactsChanged, NotOurs:
+			return f
+		}
+	}
+	return Poison
+}
+
+// Words is the message of err for a person, without Temporal's wrapping.
+func Words(err error) string {
+	var e *temporal.ApplicationError
+	if errors.As(err, &e) {
+		return e.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,146 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"waybill/workflows/freight"
+)
+
+// ShipmentInput starts a shipment, or carries it over to a fresh run.
+type ShipmentInput struct {
+	ID         freight.ShipmentID `json:"id"`
+	Picking    int64              `json:"picking"`          // stock.picking id
+	ReleasedBy string             `json:"releasedBy"`       // "odoo-scan", "odoo-hint", or a person
+	Terms      *freight.Terms     `json:"terms,omitempty"`  // nil: the story asks for them
+	Resume     *freight.Shipment  `json:"resume,omitempty"` // from an earlier run
+}
+
+// ShipmentResult is what a closed shipment leaves in Temporal.
+type ShipmentResult struct {
+	Stage   freight.Stage `json:"stage"`
+	Invoice string        `json:"invoice,omitzero"`
+	Net     freight.Money `json:"net,omitzero"`
+}
+
+// Shipment is the story of one shipment.
+var Shipment = Workflow[ShipmentInput, ShipmentResult]{Name: "Shipment"}
+
+// ShipmentState answers with all the story knows.
+var ShipmentState = Query[freight.Shipment]{Name: "state", Text: "All that is known of the shipment."}
+
+// The signals of a shipment.
+var (
+	Scans          = Signal[ScanBatch]{Name: "scans", Text: "Partners' scans in their order, from the relay."}
+	PaymentSeen    = Signal[freight.Payment]{Name: "payment-seen", Text: "Odoo's payment state of our invoice, from the worker's scan of Odoo."}
+	CancelAsked    = Signal[freight.CancelRequest]{Name: "cancel-asked", Text: "The order was cancelled in Odoo, or a person wants the shipment cancelled."}
+	ResolveAsked   = Signal[ResolveRequest]{Name: "resolve-exception", Text: `Resolve an open exception: {"exception":1,"action":"retry","by":"ann","reason":"contract entered"}`}
+	DisputeSettled = Signal[freight.Ruling]{Name: "dispute-settled", Text: "The ruling on one of our disputes, from its workflow."}
+)
+
+// ScanBatch is all the scans that wait for one shipment, in order.
+type ScanBatch struct {
+	Scans []freight.Scan `json:"scans"`
+}
+
+// Check says what is wrong with a batch; nil for nothing.
+func (b ScanBatch) Check() error {
+	if len(b.Scans) == 0 {
+		return errors.New("no scans in it")
+	}
+	for _, s := range b.Scans {
+		if s.Number < 1 || !s.Milestone.Known() {
+			return fmt.Errorf("scan %d %q: want a number from 1 and a known milestone", s.Number, s.Milestone)
+		}
+	}
+	return nil
+}
+
+// ResolveRequest is a person's answer to an exception.
+type ResolveRequest struct {
+	Exception int            `json:"exception"` // its number within the shipment
+	Action    freight.Action `json:"action"`
+	By        string         `json:"by"`
+	Reason    string         `json:"reason"` // required: it is kept for auditors
+}
+
+// Check says what is wrong with a request; nil for nothing.
+func (r ResolveRequest) Check() error {
+	known := []freight.Action{freight.Retry, freight.Waive, freight.Abandon, freight.Dismiss}
+	switch {
+	case r.Exception < 1:
+		return fmt.Errorf("exception %d: want the number shown by waybill exception list", r.Exception)
+	case !slices.Contains(known, r.Action):
+		return fmt.Errorf("action %q: want one of %v", r.Action, known)
+	case r.By == "" || r.Reason == "":
+		return errors.New("by and reason are required")
+	}
+	return nil
+}
+
+// DisputeInput opens a dispute, or carries it over to a fresh run.
+type DisputeInput struct {
+	Proposal  freight.Proposal `json:"proposal"`
+	RespondBy time.Time        `json:"respondBy,omitzero"` // zero: no clock
+	Resume    *freight.Dispute `json:"resume,omitempty"`
+}
+
+// Dispute is the story of one dispute.
+var Dispute = Workflow[DisputeInput, freight.Ruling]{Name: "Dispute"}
+
+// DisputeState answers with all the dispute knows.
+var DisputeState = Query[freight.Dispute]{Name: "state", Text: "The proposal, its hash, and every answer given to a decision."}
+
+// DecisionMade carries a signed decision to its dispute.
+var DecisionMade = Signal[SignedDecision]{Name: "decision", Text: "A decision signed by its approver, from waybill dispute approve or reject."}
+
+// SignedDecision is a freight.Decision as a compact JWS, signed with the approver's own key.
+type SignedDecision struct {
+	JWS string `json:"jws"`
+}
+
+// Check says what is wrong with a signed decision's form; nil for nothing.
+func (d SignedDecision) Check() error {
+	if d.JWS == "" || len(d.JWS) > 8192 {
+		return errors.New("jws: want a compact JWS of at most 8192 bytes")
+	}
+	return nil
+}
+
+// ShipmentStart is how a shipment's first run is started: once for an id, ever.
+func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName string) client.StartWorkflowOptions {
+	attributes := []temporal.SearchAttributeUpdate{StageAttribute.ValueSet(string(freight.StageFulfilment))}
+	if customer != "" {
+		attributes = append(attributes, CustomerAttribute.ValueSet(string(customer)))
+	}
+	return client.StartWorkflowOptions{
+		ID:                                       ShipmentWorkflowID(in.ID),
+		TaskQueue:                                QueueStories,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		TypedSearchAttributes:                    temporal.NewSearchAttributes(attributes...),
+		StaticSummary:                            fmt.Sprintf("%s of order %s, customer %s", in.ID, orderName, customer),
+	}
+}
+
+// StartShipment starts a shipment; started is false where its id has been used, running or not.
+func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, customer freight.CustomerCode, orderName string) (started bool, err error) {
+	_, err = c.ExecuteWorkflow(ctx, ShipmentStart(in, customer, orderName), Shipment.Name, in)
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &already) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("start shipment %s: %w", in.ID, err)
+	}
+	return true, nil
+}
