@@ -26,6 +26,7 @@ const (
 	CancelTooLate     ExceptionKind = "cancel_too_late"
 	ScanRefused       ExceptionKind = "scan_refused"
 	MessageUnreadable ExceptionKind = "message_unreadable"
+	LateCharge        ExceptionKind = "late_charge" // a carrier's invoice after ours was posted
 )
 
 // Owner is the team that answers for an exception.
@@ -74,6 +75,7 @@ var remedies = map[ExceptionKind]remedy{
 	PaymentOverdue:    {Finance, 5 * day, []Action{Dismiss}, "Chase the customer. Goes by itself when the payment is seen."},
 	CancelTooLate:     {Operations, 4 * time.Hour, []Action{Dismiss}, "The order was cancelled after pick-up. Ask the carrier to return the freight, or restore the order."},
 	ScanRefused:       {Operations, day, []Action{Dismiss}, "A partner reports what cannot be. Ask the owner of that source."},
+	LateCharge:        {Finance, 5 * day, []Action{Dismiss}, "The carrier charged after our invoice was posted. Decide on a supplementary invoice or a credit; nothing is billed by itself."},
 	MessageUnreadable: {Operations, day, []Action{Dismiss}, "A signal could not be read and changed nothing. Find its sender in the history."},
 }
 

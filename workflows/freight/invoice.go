@@ -71,6 +71,9 @@ type Payment struct {
 	SeenAt   time.Time    `json:"seenAt"`
 }
 
+// Same reports whether p says nothing new beside o.
+func (p Payment) Same(o Payment) bool { return p.State == o.State && p.Residual == o.Residual }
+
 // Validation is the proof that an invoice was allowed. Nothing posts without one that is older and has the
 // hash of exactly its lines.
 type Validation struct {

@@ -174,3 +174,15 @@ func (j Journey) Status() Status {
 	}
 	return j.Furthest().Milestone.Status()
 }
+
+// StatusSince is when the freight came into its status: the earliest mark that has it.
+func (j Journey) StatusSince() (at time.Time) {
+	want := j.Status()
+	for _, m := range j.Marks {
+		same := m.Milestone.Status() == want || want == StatusReturned && m.Milestone == Returned || want == StatusLost && m.Milestone == Lost
+		if same && (at.IsZero() || m.At.Before(at)) {
+			at = m.At
+		}
+	}
+	return at
+}

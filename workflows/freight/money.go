@@ -1,6 +1,7 @@
 package freight
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -81,6 +82,12 @@ func (m *Money) UnmarshalText(b []byte) (err error) {
 	}
 	*m, err = ParseMoney(string(b))
 	return err
+}
+
+// UnmarshalJSON reads {"number":"150.00","currency":"EUR"}; UnmarshalText would otherwise be asked.
+func (m *Money) UnmarshalJSON(b []byte) error {
+	type plain Money
+	return json.Unmarshal(b, (*plain)(m))
 }
 
 // Check says what is wrong with m as an amount received from outside: nil for none.

@@ -11,7 +11,6 @@ import (
 var (
 	ClaimDelivery  = Activity[ClaimRequest, freight.Release]{"ClaimDelivery", QueueStatus, showing}
 	UpdateStatus   = Activity[StatusUpdate, StatusWritten]{"UpdateStatus", QueueStatus, showing}
-	FileProof      = Activity[ProofRequest, ProofFiled]{"FileProof", QueueStatus, showing}
 	ReadBillable   = Activity[BillableRequest, freight.Billable]{"ReadBillable", QueuePost, asking}
 	PostInvoice    = Activity[freight.InvoicePlan, freight.Invoice]{"PostInvoice", QueuePost, money}
 	RequestCarrier = Activity[TransportRequest, freight.Booking]{"RequestTransport", QueueTMS, asking}
@@ -40,6 +39,7 @@ type StatusUpdate struct {
 	Report   freight.StatusReport `json:"report"`
 	Sure     bool                 `json:"sure,omitzero"` // an earlier write's fate is unknown: read before and after
 	Notes    []ChatterNote        `json:"notes,omitempty"`
+	Proof    *ProofRequest        `json:"proof,omitempty"` // POD documents to file, after the status
 }
 
 // ChatterNote is one line for the order's chatter, written once for its key.
@@ -50,7 +50,8 @@ type ChatterNote struct {
 
 // StatusWritten is the answer to a StatusUpdate.
 type StatusWritten struct {
-	Superseded bool `json:"superseded,omitzero"` // Odoo had a newer revision already
+	Superseded  bool    `json:"superseded,omitzero"`   // Odoo had a newer revision already
+	Attachments []int64 `json:"attachments,omitempty"` // ir.attachment ids of the proof, in its order
 }
 
 // ProofRequest files proof of delivery on the Odoo delivery, each document once by its hash.
@@ -59,11 +60,6 @@ type ProofRequest struct {
 	Picking   int64                 `json:"picking"`
 	Delivered time.Time             `json:"delivered"`
 	Documents []freight.DocumentRef `json:"documents"`
-}
-
-// ProofFiled is the answer to a ProofRequest.
-type ProofFiled struct {
-	Attachments []int64 `json:"attachments"` // ir.attachment ids, in the order of the documents
 }
 
 // BillableRequest asks what may be billed for a delivery.

@@ -72,3 +72,13 @@ func Words(err error) string {
 	}
 	return err.Error()
 }
+
+// Ends reports whether err is an answer that the story itself knows how to go on from; asking again, or
+// asking a person, would not change it.
+func Ends(err error) bool {
+	switch FaultOf(err) {
+	case NoContract, FactsChanged, NotOurs:
+		return true
+	}
+	return false
+}

@@ -2,6 +2,8 @@ package protocol
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -105,6 +107,12 @@ var DecisionMade = Signal[SignedDecision]{Name: "decision", Text: "A decision si
 // SignedDecision is a freight.Decision as a compact JWS, signed with the approver's own key.
 type SignedDecision struct {
 	JWS string `json:"jws"`
+}
+
+// Hash names the document as it was sent: SHA-256 of the JWS, lower-case hex.
+func (d SignedDecision) Hash() string {
+	sum := sha256.Sum256([]byte(d.JWS))
+	return hex.EncodeToString(sum[:])
 }
 
 // Check says what is wrong with a signed decision's form; nil for nothing.

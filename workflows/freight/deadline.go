@@ -1,0 +1,73 @@
+package freight
+
+import "time"
+
+// Deadline is a moment at which something should have happened, and what it is called if it has not.
+type Deadline struct {
+	At   time.Time
+	Kind ExceptionKind // "" for a deadline that only ends a wait
+	Text string        // what ran out, for a person
+}
+
+// defaultWindow is how long charges are waited for when the policy says nothing: carriers bill within two
+// weeks of delivery by the usual terms.
+const defaultWindow = 14 * day
+
+// Deadlines are those that still run: one that has passed once is not listed again.
+func (s *Shipment) Deadlines() (ds []Deadline) {
+	c := s.Terms.Clocks
+	add := func(from time.Time, clock time.Duration, running bool, kind ExceptionKind, text string) {
+		if running && clock > 0 && !from.IsZero() && !s.Exceptions.Raised(kind) {
+			ds = append(ds, Deadline{from.Add(clock), kind, text})
+		}
+	}
+	window := s.Terms.Charges.Window
+	if window == 0 {
+		window = defaultWindow
+	}
+	add(s.Since, c.Accept, s.Stage == StageFulfilment && s.Booking.Ref != "", TenderOverdue, "no carrier has accepted the tender")
+	add(s.Since, c.Deliver, s.Stage == StageFulfilment || s.Stage == StageTransit, DeliveryOverdue, "not delivered by the promise")
+	add(s.Entered, c.POD, s.Stage == StageProof, PODMissing, "delivered, but no proof of delivery came")
+	add(s.Entered, window, s.Stage == StageCharges, ChargesMissing, "the carrier has not sent its charges")
+	add(s.Entered, c.Payment, s.Stage == StageSettlement && !s.Paid(), PaymentOverdue, "the invoice is not paid")
+	if s.Stage == StageSettlement && s.Paid() {
+		ds = append(ds, Deadline{At: s.Payment.SeenAt.Add(c.Quiet)})
+	}
+	return ds
+}
+
+// NextDeadline is the earliest of Deadlines; ok is false for none.
+func (s *Shipment) NextDeadline() (next Deadline, ok bool) {
+	for _, d := range s.Deadlines() {
+		if !ok || d.At.Before(next.At) {
+			next, ok = d, true
+		}
+	}
+	return next, ok
+}
+
+// Paid reports whether nothing of the invoice is open.
+func (s *Shipment) Paid() bool {
+	return s.Payment.State == InvoicePaid || s.Payment.State == InvoiceReversed
+}
+
+// Quiet reports whether the shipment may close: paid, no dispute open, and the time for late adjustments over.
+func (s *Shipment) Quiet(now time.Time) bool {
+	if len(s.OpenDisputes()) > 0 {
+		return false
+	}
+	if s.Invoice == nil {
+		return s.Terms.Scope == BillsNothing
+	}
+	return s.Paid() && !now.Before(s.Payment.SeenAt.Add(s.Terms.Clocks.Quiet))
+}
+
+// Raised reports whether an exception of this kind was ever opened.
+func (es Exceptions) Raised(kind ExceptionKind) bool {
+	for _, e := range es {
+		if e.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
