@@ -1,0 +1,358 @@
+package odootest
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// row is one record. Relations hold ids: a many2one int64, the others []any of int64.
+type row = map[string]any
+
+type fault struct {
+	code int
+	text string
+}
+
+func (f fault) Error() string { return f.text }
+
+func business(format string, args ...any) fault { return fault{2, fmt.Sprintf(format, args...)} }
+
+func traceback(format string, args ...any) fault {
+	return fault{1, "Traceback (most recent call last):\n  ...\n" + fmt.Sprintf(format, args...)}
+}
+
+// kinds of a field: a plain type, or a relation with the model it leads to.
+type kind struct {
+	plain    string // char, int, float, bool, date
+	one      string // many2one to this model
+	many     string // one2many or many2many to this model
+	inverse  string // one2many: the many2one that leads back
+	computed func(db *database, r row) any
+	choices  []string
+}
+
+type table struct {
+	fields map[string]kind
+	rows   map[int64]row
+	next   int64
+}
+
+type database struct {
+	tables   map[string]*table
+	external map[string]external // external ids
+	invoices int
+}
+
+type external struct {
+	model string
+	id    int64
+}
+
+func plain(names ...string) map[string]kind {
+	fs := map[string]kind{"id": {plain: "int"}, "create_date": {plain: "char"}, "write_date": {plain: "char"}, "name": {plain: "char"}}
+	for _, n := range names {
+		name, typ, _ := strings.Cut(n, ":")
+		fs[name] = kind{plain: typ}
+	}
+	return fs
+}
+
+func (db *database) add(model string, fs map[string]kind) *table {
+	t := &table{fields: fs, rows: map[int64]row{}}
+	db.tables[model] = t
+	return t
+}
+
+func (db *database) table(model string) (*table, error) {
+	t, ok := db.tables[model]
+	if !ok {
+		return nil, business("Object %s doesn't exist", model)
+	}
+	return t, nil
+}
+
+// insert makes a record, and those its one2many commands ask for.
+func (db *database) insert(model string, values row) (int64, error) {
+	t, err := db.table(model)
+	if err != nil {
+		return 0, err
+	}
+	t.next++
+	id := t.next
+	t.rows[id] = row{"id": id, "create_date": now(), "write_date": now()}
+	if err := db.update(model, id, values); err != nil {
+		delete(t.rows, id)
+		return 0, err
+	}
+	return id, nil
+}
+
+func (db *database) update(model string, id int64, values row) error {
+	t := db.tables[model]
+	r, ok := t.rows[id]
+	if !ok {
+		return business("Record does not exist or has been deleted.\n(Record: %s(%d,), User: 2)", model, id)
+	}
+	names := make([]string, 0, len(values))
+	for n := range values {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		f, ok := t.fields[n]
+		if !ok {
+			return traceback("ValueError: Invalid field '%s' in '%s'", n, model)
+		}
+		if len(f.choices) > 0 && values[n] != false && !slices.Contains(f.choices, fmt.Sprint(values[n])) {
+			return traceback("ValueError: Wrong value for %s.%s: '%v'", model, n, values[n])
+		}
+		if f.many == "" {
+			r[n] = values[n]
+			continue
+		}
+		if err := db.command(id, n, f, r, values[n]); err != nil {
+			return err
+		}
+	}
+	r["write_date"] = now()
+	return nil
+}
+
+// command applies one2many and many2many commands.
+func (db *database) command(id int64, name string, f kind, r row, v any) error {
+	list, _ := v.([]any)
+	for _, c := range list {
+		cmd, ok := c.([]any)
+		if !ok || len(cmd) < 3 {
+			return traceback("ValueError: Wrong value for %s: %v", name, c)
+		}
+		switch cmd[0] {
+		case int64(0):
+			values, _ := cmd[2].(row)
+			values = cloneRow(values)
+			if f.inverse != "" {
+				values[f.inverse] = id
+			}
+			child, err := db.insert(f.many, values)
+			if err != nil {
+				return err
+			}
+			if f.inverse == "" {
+				r[name] = append(ids(r[name]), child)
+			}
+		case int64(6):
+			r[name] = cmd[2]
+		default:
+			return traceback("ValueError: unsupported command %v", cmd[0])
+		}
+	}
+	return nil
+}
+
+func cloneRow(r row) row {
+	c := row{}
+	for k, v := range r {
+		c[k] = v
+	}
+	return c
+}
+
+func ids(v any) []any { l, _ := v.([]any); return l }
+
+// get is a field's value: stored, related back, or computed.
+func (db *database) get(model string, r row, name string) (any, error) {
+	t := db.tables[model]
+	f, ok := t.fields[name]
+	switch {
+	case !ok:
+		return nil, traceback("ValueError: Invalid field '%s' on model '%s'", name, model)
+	case f.computed != nil:
+		return f.computed(db, r), nil
+	case f.inverse != "":
+		return db.where(f.many, func(c row) bool { return c[f.inverse] == r["id"] }), nil
+	}
+	if v, ok := r[name]; ok {
+		return v, nil
+	}
+	switch {
+	case f.many != "":
+		return []any{}, nil
+	case f.plain == "float":
+		return 0.0, nil
+	case f.plain == "int":
+		return int64(0), nil
+	}
+	return false, nil
+}
+
+// where lists the ids of the rows that keep, in order.
+func (db *database) where(model string, keep func(row) bool) (out []any) {
+	out = []any{}
+	t := db.tables[model]
+	for id := int64(1); id <= t.next; id++ {
+		if r, ok := t.rows[id]; ok && keep(r) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (db *database) row(model string, id any) row {
+	n, _ := id.(int64)
+	return db.tables[model].rows[n]
+}
+
+// rowsOf are the rows a relation leads to.
+func (db *database) rowsOf(model string, r row, name string) (rs []row) {
+	v, err := db.get(model, r, name)
+	if err != nil {
+		return nil
+	}
+	for _, id := range ids(v) {
+		if c := db.row(db.tables[model].fields[name].many, id); c != nil {
+			rs = append(rs, c)
+		}
+	}
+	return rs
+}
+
+// search evaluates a domain of terms that must all hold.
+func (db *database) search(model string, domain []any) ([]any, error) {
+	if _, err := db.table(model); err != nil {
+		return nil, err
+	}
+	var bad error
+	out := db.where(model, func(r row) bool {
+		for _, term := range domain {
+			ok, err := db.holds(model, r, term)
+			if err != nil {
+				bad = err
+			}
+			if !ok {
+				return false
+			}
+		}
+		return true
+	})
+	return out, bad
+}
+
+func (db *database) holds(model string, r row, term any) (bool, error) {
+	t, ok := term.([]any)
+	if !ok || len(t) != 3 {
+		return false, traceback("ValueError: Invalid leaf %v", term)
+	}
+	path, _ := t[0].(string)
+	var v any
+	for _, name := range strings.Split(path, ".") {
+		var err error
+		if v, err = db.get(model, r, name); err != nil {
+			return false, err
+		}
+		if to := db.tables[model].fields[name].one; to != "" && strings.Contains(path, name+".") {
+			if r = db.row(to, v); r == nil {
+				return false, nil
+			}
+			model = to
+		}
+	}
+	return compare(v, t[1], t[2])
+}
+
+func compare(v, op, want any) (bool, error) {
+	switch op {
+	case "=":
+		return equal(v, want), nil
+	case "!=":
+		return !equal(v, want), nil
+	case "in", "not in":
+		found := slices.ContainsFunc(ids(want), func(w any) bool { return equal(v, w) })
+		return found == (op == "in"), nil
+	case ">=":
+		return fmt.Sprint(v) >= fmt.Sprint(want), nil
+	case ">":
+		return fmt.Sprint(v) > fmt.Sprint(want), nil
+	case "<":
+		return fmt.Sprint(v) < fmt.Sprint(want), nil
+	}
+	return false, traceback("ValueError: Invalid operator %v", op)
+}
+
+func equal(a, b any) bool {
+	if b == false {
+		return a == false || a == "" || a == nil || a == int64(0)
+	}
+	return a == b
+}
+
+// flat is a record as read and search_read answer it.
+func (db *database) flat(model string, r row, names []any) (row, error) {
+	out := row{"id": r["id"]}
+	for _, n := range names {
+		name, _ := n.(string)
+		v, err := db.get(model, r, name)
+		if err != nil {
+			return nil, err
+		}
+		if to := db.tables[model].fields[name].one; to != "" {
+			if c := db.row(to, v); c != nil {
+				v = []any{c["id"], db.label(c)}
+			} else {
+				v = false
+			}
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func (db *database) label(r row) string { s, _ := r["name"].(string); return s }
+
+// nested is a record as web_search_read answers it, by a specification.
+func (db *database) nested(model string, r row, specification row) (row, error) {
+	out := row{"id": r["id"]}
+	for name, s := range specification {
+		v, err := db.get(model, r, name)
+		if err != nil {
+			return nil, err
+		}
+		wanted, _ := s.(row)
+		sub, deep := wanted["fields"].(row)
+		f := db.tables[model].fields[name]
+		switch {
+		case f.one != "" && deep:
+			v, err = db.nestedOne(f.one, v, sub)
+		case f.many != "" && deep:
+			v, err = db.nestedMany(f.many, ids(v), sub)
+		case f.one != "" && v == nil:
+			v = false
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func (db *database) nestedOne(model string, id any, specification row) (any, error) {
+	c := db.row(model, id)
+	if c == nil {
+		return false, nil
+	}
+	return db.nested(model, c, specification)
+}
+
+func (db *database) nestedMany(model string, of []any, specification row) (any, error) {
+	out := []any{}
+	for _, id := range of {
+		c, err := db.nested(model, db.row(model, id), specification)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
