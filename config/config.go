@@ -1,0 +1,341 @@
+// Package config reads what a deployment decides: one YAML file, overridden by WAYBILL_ environment variables.
+// Every key is in example.yaml, with its unit.
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+
+	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
+)
+
+// Config is a whole deployment. A binary validates only what it uses.
+type Config struct {
+	Tenant    freight.TenantCode `mapstructure:"tenant"` // first part of every shipment id; never changed
+	Store     Store              `mapstructure:"store"`
+	Odoo      Odoo               `mapstructure:"odoo"`
+	Billing   Partner            `mapstructure:"billing"`
+	TMS       Partner            `mapstructure:"tms"`
+	Finance   Partner            `mapstructure:"finance"`
+	Bridge    Bridge             `mapstructure:"bridge"`
+	Relay     Relay              `mapstructure:"relay"`
+	Queues    []Queue            `mapstructure:"queues"`
+	Policies  File               `mapstructure:"policies"`
+	Approvers []Approver         `mapstructure:"approvers"`
+	Codec     Codec              `mapstructure:"codec"`
+	Metrics   Listen             `mapstructure:"metrics"`
+	Log       Log                `mapstructure:"log"`
+
+	file string
+}
+
+// Store is the database.
+type Store struct {
+	URL string `mapstructure:"url"`
+}
+
+// Odoo is the ERP, with two users: the one that shows the status has no accounting rights.
+type Odoo struct {
+	URL            string        `mapstructure:"url"`
+	DB             string        `mapstructure:"db"`
+	Status         Login         `mapstructure:"status"`
+	Money          Login         `mapstructure:"money"`
+	Timeout        time.Duration `mapstructure:"timeout"`
+	MaxConnections int           `mapstructure:"max_connections"`
+	FreightProduct string        `mapstructure:"freight_product"`
+	ReleasedSince  string        `mapstructure:"released_since"` // RFC 3339: older deliveries are left alone
+	ScanEvery      time.Duration `mapstructure:"scan_every"`
+}
+
+// Login is a user of a system.
+type Login struct {
+	Login    string `mapstructure:"login"`
+	Password Secret `mapstructure:"password"`
+}
+
+// Partner is a system with a token.
+type Partner struct {
+	URL     string        `mapstructure:"url"`
+	Token   Secret        `mapstructure:"token"`
+	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+// Bridge is the edge.
+type Bridge struct {
+	Listen    string   `mapstructure:"listen"`
+	HintToken Secret   `mapstructure:"hint_token"`
+	Sources   []Source `mapstructure:"sources"`
+}
+
+// Source is a partner's way in.
+type Source struct {
+	Name      string   `mapstructure:"name"`
+	Owner     string   `mapstructure:"owner"`
+	Contact   string   `mapstructure:"contact"`
+	Secrets   []Secret `mapstructure:"secrets"`
+	Documents bool     `mapstructure:"documents"`
+	PerSecond float64  `mapstructure:"per_second"`
+	Burst     int      `mapstructure:"burst"`
+}
+
+// Relay is how the worker reads the inbox.
+type Relay struct {
+	Idle time.Duration `mapstructure:"idle"`
+}
+
+// Queue limits a task queue: per second for all workers together, at a time for each.
+type Queue struct {
+	Name        string  `mapstructure:"name"`
+	PerSecond   float64 `mapstructure:"per_second"`
+	Concurrency int     `mapstructure:"concurrency"`
+}
+
+// File names a file.
+type File struct {
+	File string `mapstructure:"file"`
+}
+
+// Codec encrypts what Temporal stores.
+type Codec struct {
+	KeyFile string `mapstructure:"key_file"`
+}
+
+// Listen is an address.
+type Listen struct {
+	Listen string `mapstructure:"listen"`
+}
+
+// Log is how much is said.
+type Log struct {
+	Level  string `mapstructure:"level"`
+	Format string `mapstructure:"format"`
+}
+
+// Approver may decide disputes.
+type Approver struct {
+	ID         string        `mapstructure:"id"`
+	Name       string        `mapstructure:"name"`
+	PublicKey  string        `mapstructure:"public_key"`
+	Limit      freight.Money `mapstructure:"limit"`
+	Cumulative freight.Money `mapstructure:"cumulative"`
+}
+
+// Secret is a password, token or key. It is written as it is, as file:PATH or as env:NAME, and never printed.
+type Secret struct{ from string }
+
+// SecretOf makes a secret of its written form.
+func SecretOf(from string) Secret { return Secret{from} }
+
+// UnmarshalText reads the written form.
+func (s *Secret) UnmarshalText(b []byte) error { s.from = string(b); return nil }
+
+// Stated reports whether there is one.
+func (s Secret) Stated() bool { return s.from != "" }
+
+// String hides the secret, in every form of printing.
+func (s Secret) String() string {
+	if s.from == "" {
+		return ""
+	}
+	return "***"
+}
+
+// GoString hides the secret.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalJSON hides the secret.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// Reveal reads the secret where it is kept, anew each time, so that it can be rotated.
+func (s Secret) Reveal() (string, error) {
+	if path, ok := strings.CutPrefix(s.from, "file:"); ok {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("secret: %w", err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+	if name, ok := strings.CutPrefix(s.from, "env:"); ok {
+		v := os.Getenv(name)
+		if v == "" {
+			return "", fmt.Errorf("secret: environment variable %s is empty", name)
+		}
+		return v, nil
+	}
+	return s.from, nil
+}
+
+// defaults are every key that has a value of its own; a key without one here is not read from the environment.
+var defaults = map[string]any{
+	"tenant": "", "store.url": "sqlite:var/waybill.db",
+	"odoo.url": "", "odoo.db": "", "odoo.status.login": "", "odoo.status.password": "", "odoo.money.login": "", "odoo.money.password": "",
+	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
+	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
+	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
+	"bridge.listen": "127.0.0.1:8480", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "queues": []any{},
+	"policies.file": "", "approvers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
+}
+
+// Load reads a file; "" reads the environment alone. A key that is not known is an error, as is a value of the
+// wrong form; all are named at once.
+func Load(path string) (*Config, error) {
+	v := viper.New()
+	for key, value := range defaults {
+		v.SetDefault(key, value)
+	}
+	v.SetEnvPrefix("waybill")
+	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
+	v.AutomaticEnv()
+	if path != "" {
+		v.SetConfigFile(path)
+		if err := v.ReadInConfig(); err != nil {
+			return nil, fmt.Errorf("config: read %s: %w", path, err)
+		}
+	}
+	c := &Config{file: orEnv(path)}
+	hooks := mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc())
+	if err := v.UnmarshalExact(c, viper.DecodeHook(hooks)); err != nil {
+		return nil, fmt.Errorf("config: %s: %w; config/example.yaml has every key", c.file, err)
+	}
+	return c, nil
+}
+
+func orEnv(path string) string {
+	if path == "" {
+		return "environment"
+	}
+	return path
+}
+
+// faults collects what is wrong, so that all of it is said at once.
+type faults struct {
+	file string
+	errs []error
+}
+
+func (f *faults) want(ok bool, key, value, want string) {
+	if !ok {
+		f.errs = append(f.errs, fmt.Errorf("%s: %s: %q: want %s", f.file, key, value, want))
+	}
+}
+
+func (f *faults) span(key string, d, low, high time.Duration) {
+	f.want(d >= low && d <= high, key, d.String(), fmt.Sprintf("a duration from %s to %s", low, high))
+}
+
+func (f *faults) err() error { return errors.Join(f.errs...) }
+
+func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
+
+// ForWorker says all that is wrong with what the worker needs.
+func (c *Config) ForWorker() error {
+	f := &faults{file: c.file}
+	_, err := freight.ShipmentIDOf(c.Tenant, 1)
+	f.want(err == nil, "tenant", string(c.Tenant), "1 to 20 lower-case letters or digits")
+	c.checkStore(f)
+	c.checkOdoo(f)
+	for key, p := range map[string]Partner{"billing": c.Billing, "tms": c.TMS, "finance": c.Finance} {
+		f.want(isURL(p.URL), key+".url", p.URL, "an http or https URL")
+		f.want(p.Token.Stated(), key+".token", p.Token.String(), "a token, file:PATH or env:NAME")
+		f.span(key+".timeout", p.Timeout, time.Second, 2*time.Minute)
+	}
+	f.span("relay.idle", c.Relay.Idle, 10*time.Millisecond, time.Minute)
+	for i, q := range c.Queues {
+		key := fmt.Sprintf("queues[%d]", i)
+		_, known := DefaultQueues()[q.Name]
+		f.want(known, key+".name", q.Name, "one of the task queues in protocol")
+		f.want(q.PerSecond >= 0, key+".per_second", fmt.Sprint(q.PerSecond), "0 for no limit, or more")
+		f.want(q.Concurrency >= 1 && q.Concurrency <= 1000, key+".concurrency", fmt.Sprint(q.Concurrency), "1 to 1000")
+	}
+	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")
+	c.checkApprovers(f)
+	c.checkLog(f)
+	return f.err()
+}
+
+func (c *Config) checkStore(f *faults) {
+	f.want(strings.HasPrefix(c.Store.URL, "sqlite:"), "store.url", c.Store.URL, "sqlite:PATH")
+}
+
+func (c *Config) checkOdoo(f *faults) {
+	o := c.Odoo
+	f.want(isURL(o.URL), "odoo.url", o.URL, "an http or https URL without a path")
+	f.want(o.DB != "", "odoo.db", o.DB, "the name of the database")
+	for key, l := range map[string]Login{"odoo.status": o.Status, "odoo.money": o.Money} {
+		f.want(l.Login != "", key+".login", l.Login, "a login")
+		f.want(l.Password.Stated(), key+".password", l.Password.String(), "a password or API key, file:PATH or env:NAME")
+	}
+	f.span("odoo.timeout", o.Timeout, 10*time.Second, 115*time.Second)
+	f.span("odoo.scan_every", o.ScanEvery, 200*time.Millisecond, time.Hour)
+	f.want(o.MaxConnections >= 1 && o.MaxConnections <= 32, "odoo.max_connections", fmt.Sprint(o.MaxConnections), "1 to 32: Odoo has 64 database connections for everyone")
+	f.want(o.FreightProduct != "", "odoo.freight_product", o.FreightProduct, "the internal reference of a product")
+	_, err := time.Parse(time.RFC3339, o.ReleasedSince)
+	f.want(err == nil, "odoo.released_since", o.ReleasedSince, "a time such as 2026-11-24T00:00:00Z: older deliveries are left alone")
+}
+
+func (c *Config) checkApprovers(f *faults) {
+	seen := map[string]bool{}
+	for i, a := range c.Approvers {
+		key := fmt.Sprintf("approvers[%d]", i)
+		f.want(a.ID != "" && !seen[a.ID] && !strings.Contains(a.ID, "|"), key+".id", a.ID, "an id of its own without '|'")
+		f.want(len(a.PublicKey) == 43, key+".public_key", a.PublicKey, "the 43 characters waybill approver keygen prints")
+		f.want(a.Limit.Sign() > 0, key+".limit", a.Limit.String(), "an amount such as \"500.00 USD\"")
+		f.want(a.Cumulative.Sign() > 0 && a.Cumulative.Currency == a.Limit.Currency, key+".cumulative", a.Cumulative.String(), "an amount in the currency of limit")
+		seen[a.ID] = true
+	}
+}
+
+func (c *Config) checkLog(f *faults) {
+	f.want(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", c.Log.Level, "debug, info, warn or error")
+	f.want(c.Log.Format == "json" || c.Log.Format == "console", "log.format", c.Log.Format, "json or console")
+}
+
+// ForBridge says all that is wrong with what the bridge needs.
+func (c *Config) ForBridge() error {
+	f := &faults{file: c.file}
+	c.checkStore(f)
+	f.want(strings.Contains(c.Bridge.Listen, ":"), "bridge.listen", c.Bridge.Listen, "host:port")
+	seen := map[string]bool{}
+	for i, s := range c.Bridge.Sources {
+		key := fmt.Sprintf("bridge.sources[%d]", i)
+		f.want(s.Name != "" && !seen[s.Name] && !strings.ContainsAny(s.Name, "/ "), key+".name", s.Name, "a name of its own, without '/' or space")
+		f.want(len(s.Secrets) >= 1 && len(s.Secrets) <= 3, key+".secrets", fmt.Sprint(len(s.Secrets)), "1 to 3 live secrets whsec_...")
+		f.want(s.Owner != "", key+".owner", s.Owner, "who answers for this source")
+		f.want(s.PerSecond >= 0 && s.Burst >= 0, key+".per_second", fmt.Sprint(s.PerSecond), "0 for no limit, or more")
+		seen[s.Name] = true
+	}
+	c.checkLog(f)
+	return f.err()
+}
+
+// DefaultQueues are the limits of each task queue where the configuration has none: few at a time for Odoo, which
+// serves about four callers well on two cores.
+func DefaultQueues() map[string]Queue {
+	qs := map[string]Queue{}
+	for _, q := range []Queue{
+		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 0, 4}, {protocol.QueueBilling, 0, 8},
+		{protocol.QueueTMS, 0, 8}, {protocol.QueueFinance, 0, 8}, {protocol.QueueRecord, 0, 8},
+	} {
+		qs[q.Name] = q
+	}
+	return qs
+}
+
+// Queue is the limit of one task queue.
+func (c *Config) Queue(name string) Queue {
+	for _, q := range c.Queues {
+		if q.Name == name {
+			return q
+		}
+	}
+	return DefaultQueues()[name]
+}

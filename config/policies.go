@@ -1,0 +1,126 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"waybill/workflows/freight"
+)
+
+// Policies are the customers' terms: business data with an owner and a version, kept beside the configuration.
+type Policies struct {
+	Version   string   `yaml:"version"`
+	Owner     string   `yaml:"owner"`
+	Default   Policy   `yaml:"default"`
+	Customers []Policy `yaml:"customers"`
+
+	file string
+}
+
+// Policy is one customer's terms, or those of every customer without any.
+type Policy struct {
+	Customer           freight.CustomerCode   `yaml:"customer"`
+	Contract           string                 `yaml:"contract"`
+	Currency           string                 `yaml:"currency"`
+	Scope              freight.BillingScope   `yaml:"scope"`
+	POD                freight.PODRequirement `yaml:"pod"`
+	NeedCarrierInvoice bool                   `yaml:"need_carrier_invoice"`
+	ChargesWindow      span                   `yaml:"charges_window"`
+	ToleranceAmount    string                 `yaml:"tolerance_amount"`
+	TolerancePercent   string                 `yaml:"tolerance_percent"`
+	Clocks             struct {
+		Accept  span `yaml:"accept"`
+		Deliver span `yaml:"deliver"`
+		POD     span `yaml:"pod"`
+		Dispute span `yaml:"dispute"`
+		Payment span `yaml:"payment"`
+		Quiet   span `yaml:"quiet"`
+	} `yaml:"clocks"`
+}
+
+// span is a duration written as 48h.
+type span time.Duration
+
+// UnmarshalYAML reads a duration.
+func (s *span) UnmarshalYAML(n *yaml.Node) error {
+	d, err := time.ParseDuration(n.Value)
+	if err != nil || d < 0 {
+		return fmt.Errorf("line %d: %q is no duration such as 48h", n.Line, n.Value)
+	}
+	*s = span(d)
+	return nil
+}
+
+// LoadPolicies reads and checks a policies file.
+func LoadPolicies(path string) (*Policies, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("policies: %w", err)
+	}
+	p := &Policies{file: path}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(p); err != nil {
+		return nil, fmt.Errorf("policies: %s: %w", path, err)
+	}
+	f := &faults{file: path}
+	f.want(p.Version != "", "version", p.Version, "a version: it stands in every validation")
+	f.want(p.Owner != "", "owner", p.Owner, "who answers for these terms")
+	p.Default.check(f, "default")
+	seen := map[freight.CustomerCode]bool{}
+	for i, c := range p.Customers {
+		key := fmt.Sprintf("customers[%d]", i)
+		f.want(c.Customer != "" && !seen[c.Customer], key+".customer", string(c.Customer), "a customer's reference in Odoo, once")
+		seen[c.Customer] = true
+		c.check(f, key)
+	}
+	return p, f.err()
+}
+
+func (p Policy) check(f *faults, key string) {
+	f.want(p.Scope == freight.GoodsAndFreight || p.Scope == freight.FreightOnly || p.Scope == freight.BillsNothing, key+".scope", string(p.Scope), "goods_and_freight, freight or none")
+	f.want(p.POD == freight.PODStatus || p.POD == freight.PODSignature || p.POD == freight.PODDocument, key+".pod", string(p.POD), "status, signature or document")
+	f.want(p.Contract != "" || p.Scope == freight.BillsNothing, key+".contract", p.Contract, "the contract's id in the billing engine")
+	f.want(freight.ZeroMoney(p.Currency).Stated(), key+".currency", p.Currency, "an ISO 4217 code")
+	_, err := p.tolerance()
+	f.want(err == nil, key+".tolerance_amount", p.ToleranceAmount, "an amount such as \"5.00 USD\" with tolerance_percent beside it, or neither")
+}
+
+func (p Policy) tolerance() (t freight.Tolerance, err error) {
+	if p.ToleranceAmount == "" && p.TolerancePercent == "" {
+		return t, nil
+	}
+	if t.Absolute, err = freight.ParseMoney(p.ToleranceAmount); err != nil {
+		return t, err
+	}
+	t.Percent = p.TolerancePercent
+	_, err = strconv.ParseFloat(p.TolerancePercent, 64) // its form only; the rule reads it as a decimal
+	return t, err
+}
+
+// TermsFor is the snapshot of a customer's policy that a shipment takes with it. The order's currency must be the
+// policy's: nothing is converted.
+func (p *Policies) TermsFor(customer freight.CustomerCode, currency string) (freight.Terms, error) {
+	use, name := p.Default, "default"
+	for _, c := range p.Customers {
+		if c.Customer == customer {
+			use, name = c, string(c.Customer)
+		}
+	}
+	if currency != use.Currency {
+		return freight.Terms{}, fmt.Errorf("policy %s of %s is in %s, the order is in %s: give the customer a policy in that currency", name, p.file, use.Currency, currency)
+	}
+	tolerance, err := use.tolerance()
+	k := use.Clocks
+	return freight.Terms{
+		Policy: name, Version: p.Version, Contract: use.Contract, Currency: use.Currency, Scope: use.Scope, POD: use.POD, Tolerance: tolerance,
+		Charges: freight.ChargesTerms{NeedCarrierInvoice: use.NeedCarrierInvoice, Window: time.Duration(use.ChargesWindow)},
+		Clocks: freight.Clocks{Accept: time.Duration(k.Accept), Deliver: time.Duration(k.Deliver), POD: time.Duration(k.POD),
+			Dispute: time.Duration(k.Dispute), Payment: time.Duration(k.Payment), Quiet: time.Duration(k.Quiet)},
+	}, err
+}
