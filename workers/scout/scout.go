@@ -1,0 +1,182 @@
+// Package scout looks at Odoo on behalf of the stories: it starts shipments for deliveries nobody carries, passes
+// on cancellations, and tells of payments. What it finds is state, so a look that fails is made up by the next.
+package scout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.uber.org/zap"
+
+	"waybill/activities/odoo"
+	"waybill/internal/store"
+	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
+)
+
+// Scout looks.
+type Scout struct {
+	Temporal client.Client
+	Status   *odoo.Status
+	Money    *odoo.Money
+	Store    *store.Store
+	Terms    func(freight.CustomerCode, string) (freight.Terms, error)
+	Tenant   freight.TenantCode
+	Since    time.Time     // deliveries made before are left alone
+	Every    time.Duration // between looks; a hint makes one at once
+	Hints    string        // source name of Odoo's hints in the inbox
+	Log      *zap.Logger
+
+	said string // the last fault, so that it is said once
+}
+
+const (
+	// page bounds a look: what is left comes with the next.
+	page = 200
+	// hintPoll is how soon a hint is noticed.
+	hintPoll = 200 * time.Millisecond
+)
+
+// Run looks until the context ends.
+func (s *Scout) Run(ctx context.Context) error {
+	next := time.Now()
+	for ctx.Err() == nil {
+		hinted, err := s.hinted(ctx)
+		if err == nil && (hinted || !time.Now().Before(next)) {
+			err = s.Look(ctx)
+			next = time.Now().Add(s.Every)
+		}
+		s.say(ctx, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(hintPoll, s.Every)):
+		}
+	}
+	return nil
+}
+
+// say reports a fault when it is new, not each time it is met again.
+func (s *Scout) say(ctx context.Context, err error) {
+	text := ""
+	if err != nil && ctx.Err() == nil {
+		text = err.Error()
+	}
+	if text != s.said && text != "" {
+		s.Log.Error("scan_failed", zap.String("fault", string(protocol.FaultOf(err))), zap.Error(err))
+	}
+	s.said = text
+}
+
+// hinted reads Odoo's hints: they only say that a look is worth while.
+func (s *Scout) hinted(ctx context.Context) (bool, error) {
+	ds, err := s.Store.Deliveries(ctx, store.Pending, s.Hints, page)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range ds {
+		if err := s.Store.SetDelivery(ctx, d.Seq, store.Done, ""); err != nil {
+			return false, err
+		}
+	}
+	return len(ds) > 0, nil
+}
+
+// Look makes one look at everything.
+func (s *Scout) Look(ctx context.Context) error {
+	return errors.Join(s.release(ctx), s.cancel(ctx), s.payments(ctx))
+}
+
+// release starts a shipment for each delivery that no shipment carries. Starting one twice meets the same id.
+func (s *Scout) release(ctx context.Context) error {
+	found, err := s.Status.Released(ctx, s.Since, page)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, r := range found {
+		faults = append(faults, s.start(ctx, r))
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Scout) start(ctx context.Context, r odoo.Released) error {
+	id, err := freight.ShipmentIDOf(s.Tenant, r.Picking)
+	if err != nil {
+		return err
+	}
+	in := protocol.ShipmentInput{ID: id, Picking: r.Picking, ReleasedBy: "odoo-scan"}
+	if t, err := s.Terms(r.Customer, r.Currency); err == nil {
+		in.Terms = &t // otherwise the story asks, and parks with the reason
+	}
+	started, err := protocol.StartShipment(ctx, s.Temporal, in, r.Customer, r.OrderName)
+	if started {
+		s.Log.Info("shipment_started", zap.String("shipment", string(id)))
+	}
+	return err
+}
+
+func (s *Scout) cancel(ctx context.Context) error {
+	found, err := s.Status.Cancelled(ctx, page)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, c := range found {
+		ask := freight.CancelRequest{By: "odoo", Reason: "the delivery was cancelled in Odoo", At: time.Now()}
+		faults = append(faults, unlessGone(protocol.CancelAsked.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(c.Shipment), ask)))
+	}
+	return errors.Join(faults...)
+}
+
+// payments reads all that is open in one call, and tells the shipments whose state has changed.
+func (s *Scout) payments(ctx context.Context) error {
+	open, err := s.Store.Unsettled(ctx, page)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	moves := make([]int64, len(open))
+	byMove := map[int64]store.Unsettled{}
+	for i, u := range open {
+		moves[i] = u.Move
+		byMove[u.Move] = u
+	}
+	ps, err := s.Money.Payments(ctx, moves)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, p := range ps {
+		faults = append(faults, s.tell(ctx, byMove[p.Move], p))
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Scout) tell(ctx context.Context, u store.Unsettled, p freight.Payment) error {
+	said, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("payment of %s: %w", u.Shipment, err)
+	}
+	if string(said) == u.Told || p.State == freight.InvoicePosted && u.Told == "" {
+		return nil
+	}
+	p.SeenAt = time.Now()
+	if err := unlessGone(protocol.PaymentSeen.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(u.Shipment), p)); err != nil {
+		return err
+	}
+	u.Told = string(said)
+	return s.Store.Told(ctx, u)
+}
+
+// unlessGone forgives a story that has ended: it needs no telling.
+func unlessGone(err error) error {
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil
+	}
+	return err
+}
