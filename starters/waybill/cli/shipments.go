@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
+)
+
+// listed is a shipment or dispute as a list has it.
+type listed struct {
+	ID         string   `json:"id"`
+	Stage      string   `json:"stage"`
+	Customer   string   `json:"customer"`
+	Carrier    string   `json:"carrier,omitzero"`
+	Exceptions []string `json:"exceptions,omitempty"`
+	Deadline   string   `json:"deadline,omitzero"`
+	Status     string   `json:"workflow"`
+	Link       string   `json:"link"`
+}
+
+func (a *app) list() *cobra.Command {
+	var stage, customer, carrier, exception string
+	var all bool
+	var limit int
+	c := &cobra.Command{
+		Use: "list", Short: "List shipments", Args: exactly(0),
+		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
+			q := []string{"WorkflowType = 'Shipment'"}
+			for _, f := range []struct{ name, value string }{
+				{protocol.StageAttribute.GetName(), stage}, {protocol.CustomerAttribute.GetName(), customer},
+				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), exception},
+			} {
+				if f.value != "" {
+					q = append(q, f.name+" = "+quote(f.value))
+				}
+			}
+			if !all {
+				q = append(q, "ExecutionStatus = 'Running'")
+			}
+			return a.printList(ctx, c, strings.Join(q, " AND "), limit)
+		}),
+	}
+	f := c.Flags()
+	f.StringVar(&stage, "stage", "", "only in this stage: "+join(freight.Stages()))
+	f.StringVar(&customer, "customer", "", "only of this customer")
+	f.StringVar(&carrier, "carrier", "", "only with this carrier")
+	f.StringVar(&exception, "exception", "", "only with this exception open: "+join(freight.ExceptionKinds()))
+	f.BoolVar(&all, "all", false, "closed ones too")
+	f.IntVar(&limit, "limit", 200, "at most so many")
+	_ = c.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(words(freight.Stages()), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("exception", cobra.FixedCompletions(words(freight.ExceptionKinds()), cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func words[T ~string](ts []T) (ss []string) {
+	for _, t := range ts {
+		ss = append(ss, string(t))
+	}
+	return ss
+}
+
+func join[T ~string](ts []T) string { return strings.Join(words(ts), ", ") }
+
+// quote makes a text a value of a visibility query.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "") + "'" }
+
+func (a *app) printList(ctx context.Context, c client.Client, query string, limit int) error {
+	found, err := a.find(ctx, c, query, limit)
+	if err != nil {
+		return err
+	}
+	return a.show(found, func() {
+		var rows []table.Row
+		for _, l := range found {
+			rows = append(rows, table.Row{l.ID, l.Stage, l.Customer, l.Carrier, strings.Join(l.Exceptions, " "), l.Deadline, l.Status})
+		}
+		a.table(table.Row{"id", "stage", "customer", "carrier", "exceptions", "next deadline", "workflow"}, rows)
+	})
+}
+
+func (a *app) find(ctx context.Context, c client.Client, query string, limit int) ([]listed, error) {
+	found := []listed{}
+	var page []byte
+	for len(found) < limit {
+		resp, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page, PageSize: int32(min(limit, 200))})
+		if err != nil {
+			return nil, fmt.Errorf("list: %w; waybill-admin temporal check names missing search attributes", err)
+		}
+		for _, e := range resp.GetExecutions() {
+			l := listed{Status: e.GetStatus().String(), Link: a.link(e.GetExecution().GetWorkflowId())}
+			_, l.ID, _ = strings.Cut(e.GetExecution().GetWorkflowId(), "/")
+			read := func(name string, into any) {
+				if p := e.GetSearchAttributes().GetIndexedFields()[name]; p != nil {
+					_ = converter.GetDefaultDataConverter().FromPayload(p, into) // one that does not decode is shown empty
+				}
+			}
+			read(protocol.StageAttribute.GetName(), &l.Stage)
+			read(protocol.CustomerAttribute.GetName(), &l.Customer)
+			read(protocol.CarrierAttribute.GetName(), &l.Carrier)
+			read(protocol.ExceptionsAttribute.GetName(), &l.Exceptions)
+			read(protocol.DeadlineAttribute.GetName(), &l.Deadline)
+			found = append(found, l)
+		}
+		if page = resp.GetNextPageToken(); len(page) == 0 {
+			break
+		}
+	}
+	slices.SortFunc(found, func(x, y listed) int { return strings.Compare(x.ID, y.ID) })
+	return found, nil
+}
+
+func shipmentID(s string) (freight.ShipmentID, error) {
+	id := freight.ShipmentID(strings.TrimPrefix(s, "shipment/"))
+	if !id.Valid() {
+		return "", usageError{fmt.Errorf("%q is no shipment id such as acme-1042", s)}
+	}
+	return id, nil
+}
+
+// state asks a shipment, and says so where no worker answers.
+func (a *app) state(ctx context.Context, c client.Client, arg string) (freight.Shipment, error) {
+	id, err := shipmentID(arg)
+	if err != nil {
+		return freight.Shipment{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.wait)
+	defer cancel()
+	return protocol.ShipmentState.Ask(ctx, c, protocol.ShipmentWorkflowID(id))
+}
+
+func (a *app) status() *cobra.Command {
+	return &cobra.Command{
+		Use: "status SHIPMENT", Short: "Show where a shipment stands, why it waits, and what to do", Args: exactly(1),
+		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
+			s, err := a.state(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			return a.show(s, func() { a.printState(s) })
+		}),
+	}
+}
+
+func (a *app) printState(s freight.Shipment) {
+	p := func(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+	p("%s  %s  (order %s, delivery %s, customer %s, carrier %s)", s.ID, s.Stage, s.Release.OrderName, s.Release.PickingName, s.Release.Customer, s.Carrier())
+	p("%s", a.link(protocol.ShipmentWorkflowID(s.ID)))
+	for _, m := range s.Journey.Marks {
+		p("  %s  %s", m.At.UTC().Format("2006-01-02 15:04"), m.Milestone)
+	}
+	for _, inv := range s.Journey.Invoices {
+		p("carrier invoice %s of %s over %s", inv.Number, inv.Carrier, inv.Total)
+	}
+	for _, f := range s.Findings {
+		p("  %-7s %-5s %s %s", f.Rule, f.Verdict, f.ChargeRef, f.Reason)
+	}
+	for _, e := range s.Exceptions {
+		if e.Open() {
+			p("exception %d %s (%s, due %s): %s\n  %s", e.ID, e.Kind, e.Owner, e.DueBy.UTC().Format("2006-01-02 15:04"), e.Detail, e.Advice)
+		}
+	}
+	for _, d := range s.OpenDisputes() {
+		p("dispute %s: %s claimed, %s by contract: waybill dispute show %s", d.Dispute, d.Claimed, d.Expected, d.Dispute)
+	}
+	for _, i := range s.Intents {
+		p("asking: %s since %s", i.Step, i.At.UTC().Format("15:04:05"))
+	}
+	switch {
+	case s.Invoice != nil:
+		p("invoice %s of %s: net %s, tax %s, total %s; payment %s", s.Invoice.Number, s.Invoice.Date, s.Invoice.Net, s.Invoice.Tax, s.Invoice.Total, or(string(s.Payment.State), "not seen"))
+	case s.Plan != nil:
+		p("invoice validated over %s net, not posted yet", s.Plan.Net)
+	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func (a *app) release() *cobra.Command {
+	var tenant string
+	c := &cobra.Command{
+		Use: "release PICKING", Short: "Start the shipment of a delivery by hand, as the scan of Odoo would", Args: exactly(1),
+		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
+			picking, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return usageError{fmt.Errorf("%q is no id of a delivery in Odoo", args[0])}
+			}
+			id, err := freight.ShipmentIDOf(freight.TenantCode(tenant), picking)
+			if err != nil {
+				return usageError{err}
+			}
+			started, err := protocol.StartShipment(ctx, c, protocol.ShipmentInput{ID: id, Picking: picking, ReleasedBy: person()}, "", "")
+			if err != nil {
+				return err
+			}
+			result := map[string]any{"shipment": id, "started": started, "link": a.link(protocol.ShipmentWorkflowID(id))}
+			return a.show(result, func() {
+				if !started {
+					fmt.Fprintf(a.words, "%s was started before; nothing was done\n", id)
+				}
+				fmt.Fprintln(a.out, id)
+			})
+		}),
+	}
+	c.Flags().StringVar(&tenant, "tenant", "", "the tenant of the worker's configuration")
+	_ = c.MarkFlagRequired("tenant") // the flag is there
+	return c
+}
+
+func (a *app) cancel() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "cancel SHIPMENT", Short: "Ask for a shipment to be cancelled; freight that moves is not", Args: exactly(1),
+		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
+			id, err := shipmentID(args[0])
+			if err != nil {
+				return err
+			}
+			if reason == "" {
+				return usageError{errors.New("--reason is required: it is kept for auditors")}
+			}
+			ask := freight.CancelRequest{By: person(), Reason: reason, At: a.now()}
+			if err := protocol.CancelAsked.Send(ctx, c, protocol.ShipmentWorkflowID(id), ask); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.words, "asked; see waybill status %s\n", id)
+			return nil
+		}),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why")
+	return c
+}
