@@ -1,55 +1,50 @@
 // Package store is the one place with SQL: what was received, what is reported, and what must not happen twice.
-//
-// It runs on a SQLite file, which several processes of one machine may share, or on PostgreSQL; the statements are
-// the same on both. On SQLite there is one writer at a time by nature; on PostgreSQL the few places that need that
-// take a named lock for their transaction.
+// It runs on a SQLite file, shared by processes of one machine, and is written so that PostgreSQL can follow.
 package store
 
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the pure Go driver, "sqlite"
 )
 
-// Store is an open database. Its methods may be called concurrently, from several processes.
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is an open database. Its methods may be called concurrently.
 type Store struct {
-	write *sql.DB
-	read  *sql.DB // the same as write on PostgreSQL
-	on    dialect
+	write *sql.DB // one connection: SQLite has one writer, and waiting here is fairer than in the file
+	read  *sql.DB
 	now   func() time.Time
 }
 
-// Option changes how a store is opened.
-type Option func(*Store)
-
-// WithClock makes the store take the time from now instead of the system.
-func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = now } }
-
-// Open opens the store and brings its tables up to date; several processes may do so at once. The address is
-//
-//	sqlite:PATH              a file, made with its folder where it is missing
-//	sqlite:PATH?sync=full    the same, flushed to disk at each commit: outlives a power cut, not only a crash
-//	postgres://USER@HOST/DB  PostgreSQL 13 or newer
-func Open(ctx context.Context, address string, options ...Option) (*Store, error) {
+// Open opens "sqlite:PATH", makes the file and its folder if need be, and brings its tables up to date.
+func Open(ctx context.Context, address string) (*Store, error) {
+	path, ok := strings.CutPrefix(address, "sqlite:")
+	if !ok || path == "" {
+		return nil, fmt.Errorf("store url %q: want sqlite:PATH, as in sqlite:/var/lib/waybill/waybill.db", address)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("store: make folder: %w", err)
+	}
 	s := &Store{now: time.Now}
-	for _, o := range options {
-		o(s)
-	}
-	scheme, rest, _ := strings.Cut(address, ":")
 	var err error
-	switch {
-	case scheme == "sqlite" && rest != "":
-		err = s.openSQLite(rest)
-	case scheme == "postgres" || scheme == "postgresql":
-		err = s.openPostgres(address)
-	default: // the address is not repeated: it may hold a password
-		return nil, errors.New("store url: want sqlite:PATH, as in sqlite:/var/lib/waybill/waybill.db, or postgres://USER@HOST/DB")
-	}
-	if err != nil {
+	if s.write, err = openSQLite(path, "immediate", 1); err != nil {
 		return nil, err
+	}
+	if s.read, err = openSQLite(path, "deferred", 4); err != nil {
+		return nil, errors.Join(err, s.write.Close())
 	}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -57,15 +52,57 @@ func Open(ctx context.Context, address string, options ...Option) (*Store, error
 	return s, nil
 }
 
-// Close closes the database.
-func (s *Store) Close() error {
-	if s.read == s.write {
-		return s.write.Close()
+// busyMillis is how long a statement waits for another process's write.
+const busyMillis = "10000"
+
+func openSQLite(path, lock string, conns int) (*sql.DB, error) {
+	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(" + busyMillis + ")", "journal_mode(wal)", "synchronous(normal)"}}
+	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	return errors.Join(s.write.Close(), s.read.Close())
+	db.SetMaxOpenConns(conns)
+	return db, nil
 }
 
-// Health says why the store cannot be written to; nil if it can.
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	return s.alone(ctx, func() error {
+		p, err := goose.NewProvider(goose.DialectSQLite3, s.write, files)
+		if err != nil {
+			return fmt.Errorf("store: migrations: %w", err)
+		}
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("store: migrate: %w", err)
+		}
+		return nil
+	})
+}
+
+// alone runs f again while another process is migrating the same file.
+func (s *Store) alone(ctx context.Context, f func() error) error {
+	const tries = 20
+	var err error
+	for range tries {
+		if err = f(); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return err
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
+
+// Health says why the store cannot be used; nil if it can.
 func (s *Store) Health(ctx context.Context) error {
 	_, err := s.write.ExecContext(ctx, `INSERT INTO counters (name, value) VALUES ('health', 1) ON CONFLICT (name) DO UPDATE SET value = 1`)
 	return wrap("health", err)
@@ -78,41 +115,20 @@ func wrap(what string, err error) error {
 	return nil
 }
 
-// txTries bounds how often a transaction that PostgreSQL rolled back to untangle a deadlock is run again.
-const txTries = 5
-
-// tx runs f in one transaction. F may run more than once, each time from nothing.
-func (s *Store) tx(ctx context.Context, what string, f func(*sql.Tx) error) (err error) {
-	for range txTries {
-		if err = s.txOnce(ctx, f); !s.on.again(err) {
-			break
-		}
-	}
-	return wrap(what, err)
-}
-
-func (s *Store) txOnce(ctx context.Context, f func(*sql.Tx) error) error {
+// tx runs f in one transaction on the writer.
+func (s *Store) tx(ctx context.Context, what string, f func(*sql.Tx) error) error {
 	t, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return wrap(what, err)
 	}
 	defer func() { _ = t.Rollback() }() // after a commit it does nothing
 	if err := f(t); err != nil {
-		return err
+		return wrap(what, err)
 	}
-	return t.Commit()
+	return wrap(what, t.Commit())
 }
 
-// lock makes the transaction the only one that holds name, until it ends.
-func (s *Store) lock(ctx context.Context, t *sql.Tx, name string) error {
-	if s.on.lock == "" {
-		return nil
-	}
-	_, err := t.ExecContext(ctx, s.on.lock, name)
-	return err
-}
-
-// next draws the next value of a counter, from 1; a rolled back transaction gives its value back.
+// next draws the next value of a counter, from 1.
 func next(ctx context.Context, t *sql.Tx, name string) (n int64, err error) {
 	err = t.QueryRowContext(ctx, `INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`, name).Scan(&n)
 	return n, err
@@ -142,6 +158,3 @@ func all[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) (ts 
 	}
 	return ts, rows.Err()
 }
-
-// text reads a row of one column.
-func text(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) }
