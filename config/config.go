@@ -89,7 +89,8 @@ type Source struct {
 
 // Relay is how the worker reads the inbox.
 type Relay struct {
-	Idle time.Duration `mapstructure:"idle"`
+	Idle   time.Duration `mapstructure:"idle"`
+	Gather time.Duration `mapstructure:"gather"`
 }
 
 // Queue limits a task queue: per second for all workers together, at a time for each.
@@ -181,7 +182,7 @@ var defaults = map[string]any{
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
-	"bridge.listen": "127.0.0.1:8480", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
 	"policies.file": "", "approvers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
@@ -249,6 +250,7 @@ func (c *Config) ForWorker() error {
 		f.span(key+".timeout", p.Timeout, time.Second, 2*time.Minute)
 	}
 	f.span("relay.idle", c.Relay.Idle, 10*time.Millisecond, time.Minute)
+	f.span("relay.gather", c.Relay.Gather, 0, 10*time.Second)
 	for i, q := range c.Queues {
 		key := fmt.Sprintf("queues[%d]", i)
 		_, known := DefaultQueues()[q.Name]

@@ -407,7 +407,7 @@ func (m *Money) freightProduct(ctx context.Context) (int64, error) {
 	if m.product != 0 {
 		return m.product, nil
 	}
-	rs, err := searchRead(ctx, m.Odoo, "product.product", []any{[]any{"default_code", "=", m.FreightProduct}}, []string{"default_code"}, map[string]any{"limit": 1})
+	rs, err := searchRead(For(ctx, ""), m.Odoo, "product.product", []any{[]any{"default_code", "=", m.FreightProduct}}, []string{"default_code"}, map[string]any{"limit": 1})
 	if err != nil {
 		return 0, cross(err)
 	}

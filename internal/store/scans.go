@@ -161,12 +161,13 @@ type Batch struct {
 }
 
 // Lease takes shipments that have scans waiting, each for this holder alone until the lease runs out, and
-// returns all that waits for each, in order, at most perBatch.
-func (s *Store) Lease(ctx context.Context, holder string, span time.Duration, shipments, perBatch int) (bs []Batch, err error) {
+// returns all that waits for each, in order, at most perBatch. A shipment is taken once its oldest scan has waited
+// for gather, so that what comes in one burst goes in one signal.
+func (s *Store) Lease(ctx context.Context, holder string, span, gather time.Duration, shipments, perBatch int) (bs []Batch, err error) {
 	err = s.tx(ctx, "lease", func(t *sql.Tx) error {
 		now := s.now()
-		rows, err := t.QueryContext(ctx, `SELECT DISTINCT shipment FROM scans WHERE state = 'matched'
-			AND shipment NOT IN (SELECT name FROM leases WHERE until > $1) ORDER BY shipment LIMIT $2`, stamp(now), shipments)
+		rows, err := t.QueryContext(ctx, `SELECT DISTINCT shipment FROM scans WHERE state = 'matched' AND at <= $3
+			AND shipment NOT IN (SELECT name FROM leases WHERE until > $1) ORDER BY shipment LIMIT $2`, stamp(now), shipments, stamp(now.Add(-gather)))
 		ids, err := all(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
 		if err != nil {
 			return err

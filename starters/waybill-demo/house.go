@@ -58,6 +58,7 @@ type house struct {
 	key     string
 	lines   config
 	plans   []*shipmentPlan
+	clean   sync.WaitGroup // clean shipments under way
 	mu      sync.Mutex
 	bySID   map[freight.ShipmentID]*shipmentPlan
 	asked   map[freight.ShipmentID]chan tms.Request
@@ -239,7 +240,7 @@ bridge:
   sources:
     - {name: tms, owner: demo, secrets: ["env:DEMO_TMS_SECRET"]}
     - {name: carrier, owner: demo, secrets: ["env:DEMO_CARRIER_SECRET"], documents: true}
-relay: {idle: 100ms}
+relay: {idle: 100ms, gather: 300ms}
 policies: {file: "%[2]s/policies.yaml"}
 approvers: [{id: ann, name: Ann, public_key: "%[11]s", limit: 500.00 USD, cumulative: 100000.00 USD}]
 metrics: {listen: "%[12]s"}

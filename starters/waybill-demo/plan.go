@@ -55,6 +55,9 @@ type shipmentPlan struct {
 // pieceKg is what one piece weighs.
 const pieceKg = 60
 
+// clean reports whether nothing out of the way happens to the shipment, so that it shows what one costs.
+func (s *shipmentPlan) clean() bool { return s.situation == cleanSpread || s.situation == cleanBurst }
+
 // kg is the weight that the delivery was released with: a backorder's first part is released with all of it.
 func (s *shipmentPlan) kg() int64 {
 	if s.situation == backorder {

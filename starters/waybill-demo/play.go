@@ -44,7 +44,13 @@ func (h *house) play(ctx context.Context) (*result, error) {
 		if err := h.sell(ctx, s); err != nil {
 			return nil, fmt.Errorf("sell for shipment %d: %w", s.n, err)
 		}
+		if s.clean() {
+			h.clean.Add(1)
+		}
 		g.Go(func() error {
+			if s.clean() {
+				defer h.clean.Done()
+			}
 			if err := h.carry(gctx, s); err != nil {
 				return fmt.Errorf("shipment %s (%s): %w", s.id, s.situation, err)
 			}
@@ -239,12 +245,15 @@ func (h *house) deliverEvents(ctx context.Context, s *shipmentPlan, request tms.
 	distinct := len(es)
 	for i, group := range h.groups(s, es) {
 		if s.situation == billingDown && i == 1 {
+			h.clean.Wait() // what a clean shipment costs is measured without the outage
 			h.billing.Down(10 * time.Second)
 		}
+		var together errgroup.Group
 		for _, e := range group {
-			if err := h.send(ctx, s, sourceOf(e), e); err != nil {
-				return err
-			}
+			together.Go(func() error { return h.send(ctx, s, sourceOf(e), e) })
+		}
+		if err := together.Wait(); err != nil {
+			return err
 		}
 		if err := h.read(ctx, s, len(group)); err != nil {
 			return err

@@ -26,6 +26,7 @@ type Relay struct {
 	Holder     string                          // unique to this process
 	Log        *zap.Logger
 	Idle       time.Duration // between looks when there was nothing; 0: 250 ms
+	Gather     time.Duration // how long a shipment's oldest scan waits for others of its burst
 	Now        func() time.Time
 }
 
@@ -125,7 +126,7 @@ func (r *Relay) decode(d store.Delivery) (in []store.Incoming, err error) {
 }
 
 func (r *Relay) send(ctx context.Context) (n int, err error) {
-	bs, err := r.Store.Lease(ctx, r.Holder, leaseSpan, batch, perSignal)
+	bs, err := r.Store.Lease(ctx, r.Holder, leaseSpan, r.Gather, batch, perSignal)
 	if err != nil {
 		return 0, err
 	}

@@ -25,7 +25,7 @@ func (s *Shipment) Deadlines() (ds []Deadline) {
 	if window == 0 {
 		window = defaultWindow
 	}
-	add(s.Since, c.Accept, s.Stage == StageFulfilment && s.Booking.Ref != "", TenderOverdue, "no carrier has accepted the tender")
+	add(s.Since, c.Accept, s.Stage == StageFulfilment, TenderOverdue, "no carrier has accepted the tender")
 	add(s.Since, c.Deliver, s.Stage == StageFulfilment || s.Stage == StageTransit, DeliveryOverdue, "not delivered by the promise")
 	add(s.Entered, c.POD, s.Stage == StageProof, PODMissing, "delivered, but no proof of delivery came")
 	add(s.Entered, window, s.Stage == StageCharges, ChargesMissing, "the carrier has not sent its charges")

@@ -35,7 +35,11 @@ func (r *run) claimed() bool { return r.s.Release.Order != 0 }
 
 // statusDue reports whether Odoo shows less than we know.
 func (r *run) statusDue() bool {
-	return r.claimed() && (r.s.Report() != r.s.Shown || len(r.s.Unfiled()) > 0)
+	now := r.s.Report()
+	if !r.s.Journey.Accepted() {
+		now.Tracking = r.s.Shown.Tracking // the carrier's number goes with its acceptance
+	}
+	return r.claimed() && (now != r.s.Shown || len(r.s.Unfiled()) > 0)
 }
 
 // showStatus writes status and proof to the delivery in Odoo.
@@ -168,12 +172,11 @@ func attributesOf(s *freight.Shipment) attributes {
 // showAttributes sets the search attributes when the story rests and they have changed: once a task at most.
 func (r *run) showAttributes(ctx workflow.Context) {
 	now := attributesOf(r.s)
-	now.customer = r.shown.customer // set at the start; a late one rides along with the next change
+	now.customer, now.carrier = r.shown.customer, r.shown.carrier // these ride along with the next change
 	if now == r.shown || !r.resting() && now.open == r.shown.open {
 		return
 	}
-	now.customer = r.s.Release.Customer
-	r.shown = now
+	r.shown = attributesOf(r.s)
 	err := workflow.UpsertTypedSearchAttributes(ctx, searchAttributes(r.s)...)
 	if err != nil {
 		workflow.GetLogger(ctx).Error("search attributes not set", "error", err)

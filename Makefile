@@ -1,0 +1,31 @@
+# make prints this help; each target's line says what it is for.
+.DEFAULT_GOAL := help
+ARGS ?=
+.PHONY: help demo test test-odoo check record build
+
+help: ## this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## the whole system on this machine, in every situation; ARGS="--shipments N --seed S --exit --json FILE"
+	@deploy/temporal.sh >/dev/null
+	@go run ./starters/waybill-demo $(ARGS)
+
+test: ## all tests that need no Odoo: unit, property, stories, replay, a real Temporal server
+	@deploy/temporal.sh >/dev/null
+	go test ./...
+
+test-odoo: ## all that touches Odoo, against the real one at ODOO_URL, ODOO_DB, ODOO_LOGIN, ODOO_PASSWORD
+	@test -n "$(ODOO_URL)" || { echo "set ODOO_URL, ODOO_DB, ODOO_LOGIN and ODOO_PASSWORD; deploy/odoo.sh up starts one"; exit 2; }
+	go test -count=1 -v -timeout 15m ./activities/odoo/...
+
+check: ## what a change must pass: format, vet, workflow determinism, tests
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0 ./workflows/...
+	$(MAKE) test
+
+record: ## record new histories of the stories for replay; existing ones are never overwritten
+	@go test ./workflows/shipment -run TestRecord -record -count=1
+
+build: ## the binaries, into .bin/
+	go build -trimpath -o .bin/ ./workers/waybill-worker ./workers/waybill-admin ./starters/waybill-bridge ./starters/waybill
