@@ -1,0 +1,103 @@
+package contracttest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/partner"
+	"waybill/internal/partner/partnertest"
+	"waybill/workflows/protocol"
+)
+
+// Client is our own client of a stand-in, with a token that may do everything; the document watches both.
+func (d *Document) Client(t testing.TB, handler http.Handler) *partner.Client {
+	t.Helper()
+	srv := httptest.NewServer(d.Ours(handler))
+	t.Cleanup(srv.Close)
+	return partner.New(partner.Options{Name: "partner", URL: srv.URL, Token: func() (string, error) { return partnertest.Token, nil }})
+}
+
+// Insist calls until the answer is no fault that Temporal would try again, as often as that takes and without its
+// pauses.
+func Insist[Q, A any](ctx context.Context, call func(context.Context, Q) (A, error), q Q) (a A, err error) {
+	for ctx.Err() == nil {
+		a, err = call(ctx, q)
+		switch protocol.FaultOf(err) {
+		case protocol.Transient, protocol.Throttled, protocol.Ambiguous:
+			continue
+		}
+		return a, err
+	}
+	return a, ctx.Err()
+}
+
+// crowd is how many callers ask the same at once.
+const crowd = 50
+
+// Crowd has 50 callers insist on the same at once, and requires one answer for all of them.
+func Crowd[Q, A any](t *testing.T, call func(context.Context, Q) (A, error), q Q) (answer A) {
+	t.Helper()
+	g, ctx := errgroup.WithContext(t.Context())
+	var mu sync.Mutex
+	var answers []A
+	for range crowd {
+		g.Go(func() error {
+			a, err := Insist(ctx, call, q)
+			mu.Lock()
+			defer mu.Unlock()
+			answers = append(answers, a)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range answers {
+		if !reflect.DeepEqual(a, answers[0]) {
+			t.Fatalf("one caller was told %+v, another %+v", answers[0], a)
+		}
+	}
+	return answers[0]
+}
+
+// Storm is a partner of which a third of the calls lose their reply after the work is done, and a sixth are refused
+// with 503 before.
+func Storm() func(*http.Request) partnertest.Trouble {
+	var n atomic.Int64
+	return func(*http.Request) partnertest.Trouble {
+		switch n.Add(1) % 6 {
+		case 0:
+			return partnertest.Trouble{Status: http.StatusServiceUnavailable, RetryAfter: "1"}
+		case 1:
+			return partnertest.Trouble{Then: partnertest.Lost}
+		case 4:
+			return partnertest.Trouble{Then: partnertest.Cut}
+		}
+		return partnertest.Trouble{}
+	}
+}
+
+// Forgetful is a Storm over a partner that keeps no key from one call to the next.
+func Forgetful(s *partnertest.Server) func(*http.Request) partnertest.Trouble {
+	storm := Storm()
+	return func(r *http.Request) partnertest.Trouble {
+		s.Forget()
+		return storm(r)
+	}
+}
+
+// Refused fails the test where err is not a fault of the class, and returns its words: what operators read.
+func Refused(t testing.TB, err error, fault protocol.Fault) string {
+	t.Helper()
+	if err == nil || protocol.FaultOf(err) != fault {
+		t.Fatalf("got %v (%s), want a fault of class %s", err, protocol.FaultOf(err), fault)
+	}
+	return protocol.Words(err)
+}
