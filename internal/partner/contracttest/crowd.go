@@ -19,7 +19,18 @@ import (
 // Client is our own client of a stand-in, with a token that may do everything; the document watches both.
 func (d *Document) Client(t testing.TB, handler http.Handler) *partner.Client {
 	t.Helper()
-	srv := httptest.NewServer(d.Ours(handler))
+	return serve(t, d.Ours(handler))
+}
+
+// Careless is our own client of a stand-in where the test has it ask what no caller should.
+func (d *Document) Careless(t testing.TB, handler http.Handler) *partner.Client {
+	t.Helper()
+	return serve(t, d.Anyone(handler))
+}
+
+func serve(t testing.TB, handler http.Handler) *partner.Client {
+	t.Helper()
+	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
 	return partner.New(partner.Options{Name: "partner", URL: srv.URL, Token: func() (string, error) { return partnertest.Token, nil }})
 }

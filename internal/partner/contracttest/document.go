@@ -133,7 +133,7 @@ func (d *Document) watch(next http.Handler, judge func(r *http.Request, wrong st
 		}
 		_, wrong := d.validator.ValidateHttpRequestSync(again())
 		rec := httptest.NewRecorder()
-		aborted := serve(next, rec, again())
+		aborted := breaksOff(next, rec, again())
 		judge(r, words(wrong), rec.Code)
 		if !aborted {
 			d.answer(again(), rec)
@@ -149,8 +149,8 @@ func (d *Document) watch(next http.Handler, judge func(r *http.Request, wrong st
 	})
 }
 
-// serve reports whether the stand-in broke off.
-func serve(next http.Handler, rec *httptest.ResponseRecorder, r *http.Request) (aborted bool) {
+// breaksOff serves, and reports whether the stand-in broke off.
+func breaksOff(next http.Handler, rec *httptest.ResponseRecorder, r *http.Request) (aborted bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p != http.ErrAbortHandler { //nolint:errorlint // it is the very value

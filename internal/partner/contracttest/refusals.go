@@ -129,6 +129,16 @@ func (c *Caller) Refusals(q Request) {
 	}
 }
 
+// Healthz asks whether the partner is up, as a probe does that has no token: while it is, and while it is not.
+func (c *Caller) Healthz() {
+	c.t.Helper()
+	probe := Request{Method: http.MethodGet, Path: "/healthz"}
+	c.server.Down(time.Hour)
+	c.Want(probe, http.StatusServiceUnavailable, "unavailable", Header("Authorization", ""))
+	c.server.Down(0)
+	c.Want(probe, http.StatusOK, "", Header("Authorization", ""))
+}
+
 // troubles has the partner down, failing and asking for patience.
 func (c *Caller) troubles(q Request) {
 	c.t.Helper()
