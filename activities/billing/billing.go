@@ -162,7 +162,8 @@ func (d Draft) mustBe(q protocol.DraftRequest) error {
 	if len(other) == 0 {
 		return nil
 	}
-	return protocol.Rejected.Of(fmt.Errorf("the billing engine has %s under %s and its %s differ from what was validated (%s there, %s validated): void %s there, then resolve with retry", d.ID, q.Plan.Key, strings.Join(other, ", "), d.Net, q.Plan.Net, d.ID))
+	return protocol.Rejected.Of(fmt.Errorf("the billing engine has %s under %s and its %s differ from what was validated (%s there, %s validated): void %s there, then resolve with retry",
+		d.ID, q.Plan.Key, strings.Join(other, ", "), d.Net, q.Plan.Net, d.ID))
 }
 
 // Check proves that the engine answers and takes the token. It changes nothing.

@@ -111,11 +111,12 @@ func TestWhatCannotBeRatedIsRefusedInWords(t *testing.T) {
 		change func(*protocol.RatingRequest)
 		words  string
 	}{
-		"passed through in another currency": {func(q *protocol.RatingRequest) { q.Charges[1].Amount.Currency = "EUR" }, "charge INV-1/2 is in EUR, contract ACME-2026 version 3 passes detention through in USD"},
-		"hours counted in minutes":           {func(q *protocol.RatingRequest) { q.Charges[1].Unit = "min" }, `charge INV-1/2 is for "3.5" "min", contract FASTFRT-2026 version 2 prices detention by "h"`},
-		"no quantity":                        {func(q *protocol.RatingRequest) { q.Charges[1].Quantity = "" }, "ask the carrier for the quantity"},
-		"one charge twice":                   {func(q *protocol.RatingRequest) { q.Charges[1].Ref = "INV-1/1" }, "two charges have one ref: /charges/1/ref INV-1/1"},
-		"an amount in no currency":           {func(q *protocol.RatingRequest) { q.Charges[0].Amount.Currency = "QQQ" }, "/charges/0/amount"},
+		"passed through in another currency": {func(q *protocol.RatingRequest) { q.Charges[1].Amount.Currency = "EUR" },
+			"charge INV-1/2 is in EUR, contract ACME-2026 version 3 passes detention through in USD"},
+		"hours counted in minutes": {func(q *protocol.RatingRequest) { q.Charges[1].Unit = "min" }, `charge INV-1/2 is for "3.5" "min", contract FASTFRT-2026 version 2 prices detention by "h"`},
+		"no quantity":              {func(q *protocol.RatingRequest) { q.Charges[1].Quantity = "" }, "ask the carrier for the quantity"},
+		"one charge twice":         {func(q *protocol.RatingRequest) { q.Charges[1].Ref = "INV-1/1" }, "two charges have one ref: /charges/1/ref INV-1/1"},
+		"an amount in no currency": {func(q *protocol.RatingRequest) { q.Charges[0].Amount.Currency = "QQQ" }, "/charges/0/amount"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := rating()
@@ -179,15 +180,10 @@ func TestDraftIsMadeAndCommittedAndARepeatFindsIt(t *testing.T) {
 }
 
 func TestFiftyCallersCommitOneDraft(t *testing.T) {
-	for name, rule := range map[string]func(*billingtest.Engine) func(*http.Request) partnertest.Trouble{
-		"keys are kept": func(*billingtest.Engine) func(*http.Request) partnertest.Trouble { return contracttest.Storm() },
-		"keys are forgotten": func(e *billingtest.Engine) func(*http.Request) partnertest.Trouble {
-			return contracttest.Forgetful(&e.Server)
-		},
-	} {
+	for name, storm := range contracttest.Storms() {
 		t.Run(name, func(t *testing.T) {
 			e, stand := watched(t)
-			stand.Fail(rule(stand))
+			stand.Fail(storm(&stand.Server))
 			d := contracttest.Crowd(t, e.CommitDraft, validated())
 			if all, done := stand.Drafts(), stand.Committed(); len(all) != 1 || len(done) != 1 || done[0].ID != d.ID {
 				t.Errorf("the engine has %d drafts, %d committed; the callers were told %s", len(all), len(done), d.ID)

@@ -45,7 +45,8 @@ var lookup = partner.Lookup[Posting]{Path: "/v1/postings", List: "postings"}
 
 // TellFinance tells the platform of an invoice, once for its key, and answers with its number there.
 func (f *Platform) TellFinance(ctx context.Context, q protocol.FinanceNotice) (protocol.FinanceReceipt, error) {
-	want := NewPosting{ExternalRef: q.Key, Shipment: q.Shipment, Customer: q.Customer, Order: q.OrderName, Invoice: q.Invoice.Number, Date: q.Invoice.Date, Net: q.Invoice.Net, Tax: q.Invoice.Tax, Total: q.Invoice.Total}
+	i := q.Invoice
+	want := NewPosting{ExternalRef: q.Key, Shipment: q.Shipment, Customer: q.Customer, Order: q.OrderName, Invoice: i.Number, Date: i.Date, Net: i.Net, Tax: i.Tax, Total: i.Total}
 	var got Posting
 	err := f.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/postings", Key: q.Key, Shipment: q.Shipment, Body: want}, &got)
 	if partner.Taken(err) {
@@ -57,14 +58,15 @@ func (f *Platform) TellFinance(ctx context.Context, q protocol.FinanceNotice) (p
 	case got.Number == "":
 		return protocol.FinanceReceipt{}, protocol.Poison.Of(fmt.Errorf("the finance platform answered for %s without a number of its own", q.Key))
 	case got.NewPosting != want:
-		return protocol.FinanceReceipt{}, protocol.Rejected.Of(fmt.Errorf("the finance platform has %s under %s as %s, not as %s: correct %s there, then resolve with retry", got.Number, q.Key, got.NewPosting, want, got.Number))
+		return protocol.FinanceReceipt{}, protocol.Rejected.Of(fmt.Errorf("the finance platform has %s under %s as %s, not as %s: correct %s there, then resolve with retry",
+			got.Number, q.Key, got.NewPosting, want, got.Number))
 	}
 	return protocol.FinanceReceipt{Number: got.Number}, nil
 }
 
-// String is what a person compares: "INV/2026/00042 of 2026-10-05, S00042 of ACME, 100.00 EUR and 19.00 EUR tax".
+// String is what a person compares: "INV/2026/00042 of 2026-10-05 for acme-1042, S00042 of ACME, 100.00 EUR and 19.00 EUR tax".
 func (n NewPosting) String() string {
-	return fmt.Sprintf("%s of %s, %s of %s, %s and %s tax", n.Invoice, n.Date, n.Order, n.Customer, n.Net, n.Tax)
+	return fmt.Sprintf("%s of %s for %s, %s of %s, %s and %s tax", n.Invoice, n.Date, n.Shipment, n.Order, n.Customer, n.Net, n.Tax)
 }
 
 // Check proves that the platform answers and takes the token. It changes nothing.

@@ -8,7 +8,6 @@ import (
 	"waybill/activities/finance"
 	"waybill/activities/finance/financetest"
 	"waybill/internal/partner/contracttest"
-	"waybill/internal/partner/partnertest"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
@@ -18,9 +17,8 @@ const postingBody = `{"external_ref":"waybill.inv_acme-1_1","shipment":"acme-1",
 
 // TestPlatformKeepsItsContract has the platform give every answer the document promises, and refuse all it forbids.
 func TestPlatformKeepsItsContract(t *testing.T) {
-	document := contracttest.Load(t, finance.OpenAPI())
 	stand := financetest.New()
-	c := document.Caller(t, stand, &stand.Server)
+	c := contracttest.Load(t, finance.OpenAPI()).Caller(t, stand, &stand.Server)
 	create := contracttest.Request{Method: "POST", Path: "/v1/postings", Key: "waybill.inv_acme-1_1", Body: postingBody}
 	read := contracttest.Request{Method: "GET", Path: "/v1/postings/F000001"}
 	find := contracttest.Request{Method: "GET", Path: "/v1/postings?external_ref=waybill.inv_acme-1_1"}
@@ -36,10 +34,7 @@ func TestPlatformKeepsItsContract(t *testing.T) {
 	if a := c.Want(create, http.StatusConflict, "duplicate_ref"); a.Problem.Existing != "F000001" {
 		t.Errorf("the conflict names %q, want the posting that holds the reference", a.Problem.Existing)
 	}
-	c.Healthz()
-	for _, missing := range document.Untried() {
-		t.Errorf("the document promises %s, which was never seen", missing)
-	}
+	c.Complete()
 }
 
 func watched(t *testing.T) (*finance.Platform, *financetest.Platform) {
@@ -55,15 +50,10 @@ func notice() protocol.FinanceNotice {
 }
 
 func TestFiftyCallersTellOfOneInvoice(t *testing.T) {
-	for name, storm := range map[string]func(*financetest.Platform) func(*http.Request) partnertest.Trouble{
-		"keys are kept": func(*financetest.Platform) func(*http.Request) partnertest.Trouble { return contracttest.Storm() },
-		"keys are forgotten": func(p *financetest.Platform) func(*http.Request) partnertest.Trouble {
-			return contracttest.Forgetful(&p.Server)
-		},
-	} {
+	for name, storm := range contracttest.Storms() {
 		t.Run(name, func(t *testing.T) {
 			c, stand := watched(t)
-			stand.Fail(storm(stand))
+			stand.Fail(storm(&stand.Server))
 			receipt := contracttest.Crowd(t, c.TellFinance, notice())
 			if all := stand.Postings(); len(all) != 1 || all[0].Number != receipt.Number || all[0].Total != notice().Invoice.Total {
 				t.Errorf("the callers were told %q; the platform has %+v", receipt.Number, all)
@@ -97,7 +87,7 @@ func TestAnotherInvoiceUnderTheKeyIsRefusedInWords(t *testing.T) {
 			change(&q)
 			_, err := c.TellFinance(t.Context(), q)
 			words := contracttest.Refused(t, err, protocol.Rejected)
-			there := "the finance platform has F000001 under waybill.inv_acme-1_1 as INV/2026/00042 of 2026-10-05, S00070 of ACME, 100.00 EUR and 19.00 EUR tax, not as "
+			there := "the finance platform has F000001 under waybill.inv_acme-1_1 as INV/2026/00042 of 2026-10-05 for acme-1, S00070 of ACME, 100.00 EUR and 19.00 EUR tax, not as "
 			if !strings.HasPrefix(words, there) || !strings.HasSuffix(words, "correct F000001 there, then resolve with retry") {
 				t.Errorf("%s: got %q", name, words)
 			}

@@ -92,7 +92,8 @@ func (r Request) mustBe(want NewRequest) error {
 	case r.ID == "" || r.ExternalRef != want.ExternalRef:
 		return protocol.Poison.Of(fmt.Errorf("the TMS answered with %q for %q, asked for %q", r.ID, r.ExternalRef, want.ExternalRef))
 	case there != want:
-		return protocol.Rejected.Of(fmt.Errorf("the TMS has %s under %s and its %s differ from what is asked: correct %s there, then resolve with retry", r.ID, r.ExternalRef, strings.Join(there.differs(want), ", "), r.ID))
+		names := strings.Join(there.differs(want), ", ")
+		return protocol.Rejected.Of(fmt.Errorf("the TMS has %s under %s and its %s differ from what is asked: correct %s there, then resolve with retry", r.ID, r.ExternalRef, names, r.ID))
 	case r.Status == StatusCancelled:
 		return protocol.Rejected.Of(fmt.Errorf("the TMS has %s under %s as cancelled: reopen it there, then resolve with retry", r.ID, r.ExternalRef))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -102,7 +103,8 @@ func TestEachAnswerHasTheClassThatSaysWhatARetryDoes(t *testing.T) {
 		"no such method":             {answer(405, nil, ""), protocol.Configuration, "correct its url", time.Minute},
 		"no such draft":              {answer(404, nil, problem("unknown", "there is no D1", false)), protocol.Rejected, "the billing engine says: there is no D1", 0},
 		"conflict":                   {answer(409, nil, problem("void", "D1 is void", false)), protocol.Rejected, "the billing engine says: D1 is void", 0},
-		"invalid":                    {answer(422, nil, `{"title":"Wrong body","code":"invalid","errors":[{"pointer":"/lines/0","code":"required"},{"pointer":"/net","code":"sum","detail":"is 9"}]}`), protocol.Rejected, "the billing engine says: Wrong body: /lines/0 required; /net is 9", 0},
+		"invalid": {answer(422, nil, `{"title":"Wrong body","code":"invalid","errors":[{"pointer":"/lines/0","code":"required"},{"pointer":"/net","code":"sum","detail":"is 9"}]}`),
+			protocol.Rejected, "the billing engine says: Wrong body: /lines/0 required; /net is 9", 0},
 		"refused without a reason":   {answer(400, nil, "nope"), protocol.Rejected, "the billing engine says: 400 Bad Request, without saying why", 0},
 		"a page that says 200":       {answer(200, nil, "<html>Please sign in</html>"), protocol.Poison, "answered POST /v1/invoice-drafts/{id}/commit with something that cannot be read", 0},
 		"half of a document":         {answer(200, nil, `{"id":"D1`), protocol.Poison, "cannot be read", 0},
@@ -196,7 +198,7 @@ func TestCancelledCallEndsAtOnceAsCancelled(t *testing.T) {
 func TestPartnerWithAnUntrustedCertificateGetsNoToken(t *testing.T) {
 	var asked bool
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
-	srv.Config.ErrorLog = nil
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	if words := contracttest.Refused(t, do(t, client(srv.URL)), protocol.Configuration); !strings.Contains(words, "the billing engine cannot be trusted") {
@@ -234,8 +236,9 @@ func TestTokenIsSeenInNoError(t *testing.T) {
 			token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 			w.Header().Set("Location", "http://127.0.0.1:1/"+url.PathEscape(token))
 			w.WriteHeader(status)
-			b, _ := json.Marshal(partner.Problem{Type: token, Title: "no " + token, Detail: token + " is unknown", Code: token, Existing: token, Errors: []partner.FieldError{{Pointer: "/" + token, Code: token, Detail: token}}}) // a plain struct
-			_, _ = w.Write(b)                                                                                                                                                                                                       // the caller has gone if this fails
+			places := []partner.FieldError{{Pointer: "/" + token, Code: token, Detail: token}}
+			p := partner.Problem{Type: token, Title: "no " + token, Detail: token + " is unknown", Code: token, Existing: token, Errors: places}
+			_ = json.NewEncoder(w).Encode(p) // the caller has gone if this fails
 		}
 	}
 	var errs []error

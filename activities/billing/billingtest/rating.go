@@ -137,8 +137,8 @@ func (c Contract) accessorial(ch freight.Charge, i int, day string) (l line, ok 
 	s := c.steps(day)
 	switch {
 	case sch.PassThrough && ch.Amount.Currency != c.Currency:
-		return line{}, false, partnertest.Invalid(codeCurrency, fmt.Sprintf("charge %s is in %s, contract %s passes %s through in %s: ask the carrier for an invoice in %s", ch.Ref, ch.Amount.Currency, c.name(), ch.Code, c.Currency, c.Currency),
-			partner.FieldError{Pointer: fmt.Sprintf("/charges/%d/amount/currency", i), Code: "currency"})
+		why := fmt.Sprintf("charge %s is in %s, contract %s passes %s through in %s: ask the carrier for an invoice in %s", ch.Ref, ch.Amount.Currency, c.name(), ch.Code, c.Currency, c.Currency)
+		return line{}, false, partnertest.Invalid(codeCurrency, why, partner.FieldError{Pointer: fmt.Sprintf("/charges/%d/amount/currency", i), Code: "currency"})
 	case sch.PassThrough:
 		s.note("passed through as the carrier charged it on %s: %s", ch.Ref, ch.Amount)
 		return s.done(num(ch.Amount.Number)), true, nil
@@ -146,8 +146,8 @@ func (c Contract) accessorial(ch freight.Charge, i int, day string) (l line, ok 
 		s.note("flat %s %s", sch.Flat, c.Currency)
 		return s.done(num(sch.Flat)), true, nil
 	case sch.Unit != "" && ch.Unit != sch.Unit, ch.Quantity == "":
-		return line{}, false, partnertest.Invalid(codeUnit, fmt.Sprintf("charge %s is for %q %q, contract %s prices %s by %q: ask the carrier for the quantity", ch.Ref, ch.Quantity, ch.Unit, c.name(), ch.Code, sch.Unit),
-			partner.FieldError{Pointer: fmt.Sprintf("/charges/%d/unit", i), Code: "unit"})
+		why := fmt.Sprintf("charge %s is for %q %q, contract %s prices %s by %q: ask the carrier for the quantity", ch.Ref, ch.Quantity, ch.Unit, c.name(), ch.Code, sch.Unit)
+		return line{}, false, partnertest.Invalid(codeUnit, why, partner.FieldError{Pointer: fmt.Sprintf("/charges/%d/unit", i), Code: "unit"})
 	}
 	return s.done(s.counted(sch, ch)), true, nil
 }

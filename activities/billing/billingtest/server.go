@@ -81,7 +81,7 @@ func (e *Engine) Enter(c Contract) error {
 	case !ok:
 		e.contracts = append(e.contracts, c)
 	case !known.same(c):
-		return &partner.Problem{Status: http.StatusConflict, Title: "The version exists with other terms", Detail: fmt.Sprintf("contract %s was entered with other terms: enter a new version", c.name()), Code: codeVersion}
+		return &partner.Problem{Status: http.StatusConflict, Title: "The version exists with other terms", Detail: c.name() + " was entered with other terms: enter a new version", Code: codeVersion}
 	}
 	return nil
 }

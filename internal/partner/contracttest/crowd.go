@@ -78,9 +78,23 @@ func Crowd[Q, A any](t *testing.T, call func(context.Context, Q) (A, error), q Q
 	return answers[0]
 }
 
-// Storm is a partner of which a third of the calls lose their reply after the work is done, and a sixth are refused
-// with 503 before.
-func Storm() func(*http.Request) partnertest.Trouble {
+// Storms are the ways in which a partner loses replies: while it keeps keys, and while it keeps none from one call to
+// the next.
+func Storms() map[string]func(*partnertest.Server) func(*http.Request) partnertest.Trouble {
+	return map[string]func(*partnertest.Server) func(*http.Request) partnertest.Trouble{
+		"keys are kept": func(*partnertest.Server) func(*http.Request) partnertest.Trouble { return storm() },
+		"keys are forgotten": func(s *partnertest.Server) func(*http.Request) partnertest.Trouble {
+			blow := storm()
+			return func(r *http.Request) partnertest.Trouble {
+				s.Forget()
+				return blow(r)
+			}
+		},
+	}
+}
+
+// storm loses a third of the replies after the work is done, and refuses a sixth of the calls with 503 before.
+func storm() func(*http.Request) partnertest.Trouble {
 	var n atomic.Int64
 	return func(*http.Request) partnertest.Trouble {
 		switch n.Add(1) % 6 {
@@ -92,15 +106,6 @@ func Storm() func(*http.Request) partnertest.Trouble {
 			return partnertest.Trouble{Then: partnertest.Cut}
 		}
 		return partnertest.Trouble{}
-	}
-}
-
-// Forgetful is a Storm over a partner that keeps no key from one call to the next.
-func Forgetful(s *partnertest.Server) func(*http.Request) partnertest.Trouble {
-	storm := Storm()
-	return func(r *http.Request) partnertest.Trouble {
-		s.Forget()
-		return storm(r)
 	}
 }
 

@@ -66,9 +66,11 @@ func (l *listener) Errorf(format string, args ...any) {
 }
 
 const (
-	draft    = `{"id":"D000001","status":"draft","external_ref":"r","shipment":"acme-1","customer":"ACME","contract":"C","version":"1","rating_hash":"h","lines":[{"ref":"a","description":"A","quantity":"1","unitPrice":{"number":"1.00","currency":"USD"}}],"net":{"number":"1.00","currency":"USD"}}`
-	newDraft = `{"external_ref":"r","shipment":"acme-1","customer":"ACME","contract":"C","version":"1","rating_hash":"h","lines":[{"ref":"a","description":"A","quantity":"1","unitPrice":{"number":"1.00","currency":"USD"}}],"net":{"number":"1.00","currency":"USD"}}`
-	down     = `{"type":"urn:waybill:problem:unavailable","title":"Maintenance","status":503,"code":"unavailable","retryable":true}`
+	draft = `{"id":"D000001","status":"draft","external_ref":"r","shipment":"acme-1","customer":"ACME","contract":"C","version":"1","rating_hash":"h",
+		"lines":[{"ref":"a","description":"A","quantity":"1","unitPrice":{"number":"1.00","currency":"USD"}}],"net":{"number":"1.00","currency":"USD"}}`
+	newDraft = `{"external_ref":"r","shipment":"acme-1","customer":"ACME","contract":"C","version":"1","rating_hash":"h",
+		"lines":[{"ref":"a","description":"A","quantity":"1","unitPrice":{"number":"1.00","currency":"USD"}}],"net":{"number":"1.00","currency":"USD"}}`
+	down = `{"type":"urn:waybill:problem:unavailable","title":"Maintenance","status":503,"code":"unavailable","retryable":true}`
 )
 
 // exchange is a request and the answer to it.

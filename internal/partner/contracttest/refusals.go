@@ -33,16 +33,17 @@ type Answer struct {
 
 // Caller sends requests as they are, wrong ones too, to a stand-in that a document watches.
 type Caller struct {
-	t      testing.TB
-	url    string
-	server *partnertest.Server
+	t        testing.TB
+	document *Document
+	url      string
+	server   *partnertest.Server
 }
 
 // Caller serves a stand-in: handler, whose part that all stand-ins share is server.
 func (d *Document) Caller(t testing.TB, handler http.Handler, server *partnertest.Server) *Caller {
 	srv := httptest.NewServer(d.Anyone(handler))
 	t.Cleanup(srv.Close)
-	return &Caller{t: t, url: srv.URL, server: server}
+	return &Caller{t: t, document: d, url: srv.URL, server: server}
 }
 
 // Send sends a request with a good token and the key as it is, after changes to it.
@@ -129,14 +130,18 @@ func (c *Caller) Refusals(q Request) {
 	}
 }
 
-// Healthz asks whether the partner is up, as a probe does that has no token: while it is, and while it is not.
-func (c *Caller) Healthz() {
+// Complete asks whether the partner is up, as a probe does that has no token, while it is and while it is not. Then it
+// requires that every answer the document promises was seen.
+func (c *Caller) Complete() {
 	c.t.Helper()
 	probe := Request{Method: http.MethodGet, Path: "/healthz"}
 	c.server.Down(time.Hour)
 	c.Want(probe, http.StatusServiceUnavailable, "unavailable", Header("Authorization", ""))
 	c.server.Down(0)
 	c.Want(probe, http.StatusOK, "", Header("Authorization", ""))
+	for _, missing := range c.document.untried() {
+		c.t.Errorf("the document promises %s, which was never seen", missing)
+	}
 }
 
 // troubles has the partner down, failing and asking for patience.
