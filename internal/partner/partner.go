@@ -184,8 +184,11 @@ func (c *Client) unanswered(err error) error {
 // Code.
 func problemOf(resp *http.Response, body []byte, token string) *Problem {
 	p := &Problem{}
-	if json.Unmarshal(body, p) != nil || p.Title == "" && p.Detail == "" {
-		p = &Problem{Title: resp.Status + ", without saying why"}
+	if json.Unmarshal(body, p) != nil {
+		p = &Problem{}
+	}
+	if p.Title == "" && p.Detail == "" {
+		p.Title = resp.Status + ", without saying why"
 	}
 	p.Status = resp.StatusCode
 	p.hide(token)

@@ -392,8 +392,11 @@ func (h *house) people(ctx context.Context, s *shipmentPlan) error {
 		if err := h.open(ctx, s, freight.ContractMissing); err != nil {
 			return err
 		}
-		h.billing.Enter(billingtest.Contract{ID: s.carrier + "-2026", Version: "1", Carrier: freight.CarrierCode(s.carrier), From: "2026-01-01", To: "2027-12-31", Currency: "USD",
+		err := h.billing.Enter(billingtest.Contract{ID: s.carrier + "-2026", Version: "1", Carrier: freight.CarrierCode(s.carrier), From: "2026-01-01", To: "2027-12-31", Currency: "USD",
 			Zones: []billingtest.Zone{{Name: "all", Breaks: []billingtest.Break{{FromKg: "0", PerKg: "0.50"}}}}, Minimum: "30.00", Fuel: []billingtest.FuelWeek{{From: "2026-01-01", Percent: "12"}}})
+		if err != nil {
+			return err
+		}
 		st, err := h.state(ctx, s)
 		if err != nil {
 			return err
