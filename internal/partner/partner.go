@@ -143,7 +143,7 @@ func (c *Client) request(ctx context.Context, call Call, token string) (*http.Re
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if call.Key != "" {
-		req.Header.Set("Idempotency-Key", strconv.Quote(call.Key)) // a string of RFC 9651
+		req.Header.Set("Idempotency-Key", strconv.Quote(call.Key)) // a string of RFC 9651; with it net/http itself repeats a call whose kept-alive connection had died
 	}
 	if call.Shipment != "" {
 		req.Header.Set("X-Waybill-Shipment", string(call.Shipment))
