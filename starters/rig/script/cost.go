@@ -1,4 +1,4 @@
-package main
+package script
 
 import (
 	"context"
@@ -12,28 +12,28 @@ import (
 	"waybill/workflows/protocol"
 )
 
-// figure is what a stage costs.
-type figure struct {
+// Figure is what a stage costs.
+type Figure struct {
 	Actions int `json:"actions"`
 	Events  int `json:"events"`
 }
 
 // cost is what one shipment cost in Temporal.
 type cost struct {
-	total   figure
+	total   Figure
 	bytes   int
-	byStage map[string]figure
+	byStage map[string]Figure
 }
 
 // cost counts a shipment's history. A billable action is: the start, each signal, each activity and each retry of
 // it, each timer, each change of search attributes; a child workflow is two.
-func (h *house) cost(ctx context.Context, s *shipmentPlan) (c cost, err error) {
-	entered, err := h.stageTimes(ctx, s)
+func (s *Show) cost(ctx context.Context, p *Plan) (c cost, err error) {
+	entered, err := s.stageTimes(ctx, p)
 	if err != nil {
 		return c, err
 	}
-	c.byStage = map[string]figure{}
-	it := h.temporal.GetWorkflowHistory(ctx, protocol.ShipmentWorkflowID(s.id), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	c.byStage = map[string]Figure{}
+	it := s.Temporal.GetWorkflowHistory(ctx, protocol.ShipmentWorkflowID(p.ID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for it.HasNext() {
 		e, err := it.Next()
 		if err != nil {
@@ -69,8 +69,8 @@ type stageTime struct {
 }
 
 // stageTimes are the moments a shipment entered its stages, from the audit trail.
-func (h *house) stageTimes(ctx context.Context, s *shipmentPlan) (ts []stageTime, err error) {
-	entries, err := h.store.Audit(ctx, s.id)
+func (s *Show) stageTimes(ctx context.Context, p *Plan) (ts []stageTime, err error) {
+	entries, err := s.Store.Audit(ctx, p.ID)
 	for _, e := range entries {
 		if e.Kind == freight.AuditStage {
 			ts = append(ts, stageTime{e.Stage, e.At})
