@@ -73,8 +73,8 @@ func run(ctx context.Context, o options) error {
 		invite(h, l)
 		<-ctx.Done()
 	}
-	if n := len(l.Mismatches); n > 0 || l.Lost > 0 {
-		return fmt.Errorf("%d mismatches, %d lost", n, l.Lost)
+	if n := len(l.Mismatches); n > 0 || l.Lost > 0 || l.Doubled > 0 {
+		return fmt.Errorf("%d mismatches, %d lost, %d doubled", n, l.Lost, l.Doubled)
 	}
 	return nil
 }
