@@ -54,10 +54,13 @@ type moment struct {
 	Value any       `json:"value,omitempty"`
 }
 
+// handOverOften makes stories hand over to a fresh run several times in their short life.
+var handOverOften = []string{"limit.historyCount.suggestContinueAsNew=40"}
+
 func open(ctx context.Context, o options) (*world, error) {
 	w := &world{o: o, verdict: verdict{Seed: o.seed, Scenarios: map[string]int{}, Violations: []string{}, Checked: map[string]int{}}}
 	var err error
-	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: o.store, Tags: o.tags, Say: say}); err != nil {
+	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: o.store, Tags: o.tags, Say: say, Config: handOverOften}); err != nil {
 		return nil, err
 	}
 	w.next = filepath.Join(w.h.Dir, "next")
