@@ -25,6 +25,7 @@ func (s *Store) Accept(ctx context.Context, d Delivery) (repeat bool, err error)
 		return false, wrap("accept", err)
 	}
 	s.inbox.add(a)
+	slots := s.inbox.slots
 	for {
 		select {
 		case <-a.done:
@@ -32,8 +33,10 @@ func (s *Store) Accept(ctx context.Context, d Delivery) (repeat bool, err error)
 		case <-ctx.Done():
 			s.inbox.withdraw(a)
 			return false, wrap("accept", ctx.Err())
-		case s.inbox.slots <- struct{}{}:
-			s.lead(ctx, a)
+		case slots <- struct{}{}:
+			if !s.lead(ctx, a) {
+				slots = nil // another leads for it: only the answer is left to wait for
+			}
 		}
 	}
 }
@@ -53,7 +56,7 @@ func arrivalOf(d Delivery) (*arrival, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.State = cmp.Or(d.State, Pending)
+	d.State, d.Reason = cmp.Or(d.State, Pending), plain(d.Reason)
 	d.Body = append([]byte{}, d.Body...) // a nil body is an empty one
 	sum := sha256.Sum256(d.Body)
 	return &arrival{Delivery: d, hash: hex.EncodeToString(sum[:]), headers: string(headers), done: make(chan struct{}), err: errUnanswered}, nil
@@ -92,9 +95,13 @@ const (
 	groupBytes = 8 << 20
 )
 
-func (g *gate) take() []*arrival {
+// take takes the next group, if a still waits for one.
+func (g *gate) take(a *arrival) []*arrival {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !slices.Contains(g.waiting, a) {
+		return nil
+	}
 	n, bytes := 0, 0
 	for n < min(groupSize, len(g.waiting)) {
 		if bytes += len(g.waiting[n].Body); n > 0 && bytes > groupBytes {
@@ -110,16 +117,14 @@ func (g *gate) take() []*arrival {
 // groupSpan bounds the commit of a group.
 const groupSpan = 10 * time.Second
 
-// lead commits the next group on behalf of all in it, unless a was answered while it waited to lead. That the
-// leader's own sender goes away must not fail the others.
-func (s *Store) lead(ctx context.Context, a *arrival) {
+// lead commits the next group on behalf of all in it; false if a does not wait for one any more. That the leader's
+// own sender goes away must not fail the others.
+func (s *Store) lead(ctx context.Context, a *arrival) bool {
 	defer func() { <-s.inbox.slots }()
-	select {
-	case <-a.done:
-		return
-	default:
+	group := s.inbox.take(a)
+	if len(group) == 0 {
+		return false
 	}
-	group := s.inbox.take()
 	defer func() {
 		for _, a := range group {
 			close(a.done)
@@ -128,6 +133,7 @@ func (s *Store) lead(ctx context.Context, a *arrival) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupSpan)
 	defer cancel()
 	s.commit(ctx, group)
+	return true
 }
 
 // commit answers a group. If the database refuses one of them, each is committed alone, so that no other suffers.

@@ -85,8 +85,7 @@ func refusedBySQLite(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	const primary = 0xff // the rest is detail
-	return slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}, e.Code()&primary)
+	return slices.Contains([]int{sqlite3.SQLITE_CONSTRAINT_NOTNULL, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}, e.Code())
 }
 
 // poolSize bounds a process's connections to PostgreSQL, of the hundred it has by default for all.
@@ -103,11 +102,11 @@ func (s *Store) openPostgres(address string) error {
 	s.dialect = dialect{
 		name: "postgres", goose: goose.DialectPostgres, groups: 2, begin: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
-		lock:        `SELECT pg_advisory_xact_lock(hashtextextended('waybill/' || $1, 0))`,
-		lockShared:  `SELECT pg_advisory_xact_lock_shared(hashtextextended('waybill/' || $1, 0))`,
+		lock:        `SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1, 0))`,
+		lockShared:  `SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/' || $1, 0))`,
 		hasVersions: `SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')`,
 		mayMigrate:  `SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`,
-		collided:    postgresClass("40"), refuses: postgresClass("22", "23"),
+		collided:    postgresClass("40"), refuses: postgresClass("22", "23502", "54"),
 	}
 	db := stdlib.OpenDB(*c, stdlib.OptionAfterConnect(settle))
 	db.SetMaxOpenConns(poolSize)
@@ -125,7 +124,8 @@ func settle(ctx context.Context, c *pgx.Conn) error {
 	return err
 }
 
-// postgresClass tells errors of classes of SQLSTATE: 40 is a rolled back transaction, 22 and 23 are bad data.
+// postgresClass tells errors whose SQLSTATE begins so: 40 is a rolled back transaction, 22 a value that no column
+// holds, 23502 one that is missing, 54 one too long for an index.
 func postgresClass(classes ...string) func(error) bool {
 	return func(err error) bool {
 		var e *pgconn.PgError

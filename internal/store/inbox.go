@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -88,9 +89,14 @@ func (s *Store) DeliveryCounts(ctx context.Context) (map[DeliveryState]int, erro
 // that another has marked meanwhile stays as it is.
 func (s *Store) SetDelivery(ctx context.Context, seq int64, state DeliveryState, reason string) error {
 	return s.tx(ctx, "set delivery", func(t *sql.Tx) error {
-		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = $1, reason = $2 WHERE seq = $3 AND (state = 'pending' OR $1 = 'pending')`, string(state), reason, seq)
+		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = $1, reason = $2 WHERE seq = $3 AND (state = 'pending' OR $1 = 'pending')`, string(state), plain(reason), seq)
 		return err
 	})
+}
+
+// plain makes a text that quotes a partner's bytes one that any database holds.
+func plain(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
 }
 
 // counts counts the rows of a table by their state.

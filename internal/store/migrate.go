@@ -21,7 +21,7 @@ var migrations embed.FS
 // migrate brings the tables up to date, under a lock, if they are not and this user may. Tables newer than this
 // binary are those of a release that was rolled back.
 func (s *Store) migrate(ctx context.Context) error {
-	p, err := s.provider()
+	p, err := s.provider(ctx)
 	if err != nil {
 		return fmt.Errorf("store: migrations: %w", err)
 	}
@@ -46,7 +46,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	})
 }
 
-func (s *Store) provider() (*goose.Provider, error) {
+func (s *Store) provider(ctx context.Context) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
@@ -63,7 +63,11 @@ func (s *Store) provider() (*goose.Provider, error) {
 	}
 	options := []goose.ProviderOption{goose.WithExcludeNames(others)}
 	if s.dialect.lock != "" {
-		l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // a minute, looking each second
+		var id int64 // of this schema: others in the database are other stores
+		if err := s.read.QueryRowContext(ctx, `SELECT hashtextextended(coalesce(current_schema(), '') || '/migrations', 0)`).Scan(&id); err != nil {
+			return nil, err
+		}
+		l, err := lock.NewPostgresSessionLocker(lock.WithLockID(id), lock.WithLockTimeout(1, 60)) // a minute, looking each second
 		if err != nil {
 			return nil, err
 		}

@@ -74,11 +74,16 @@ func TestCommitIsOnDiskWhateverTheDatabaseIsSetTo(t *testing.T) {
 		t.Errorf("SQLite's writer has synchronous %s, want 2 (full), %v", v, err)
 	}
 	db := storetest.Postgres(t)
+	admin, _ := open(t, db)
+	role, seen := db.Role(t)
+	if err := admin.Grant(t.Context(), store.BridgeRights, role); err != nil {
+		t.Fatal(err)
+	}
 	for set, want := range map[string]string{"off": "on", "remote_apply": "remote_apply"} {
-		if _, err := db.SQL(t).ExecContext(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = `+set+`', current_database()); END $$`); err != nil {
+		if _, err := db.SQL(t).ExecContext(t.Context(), `ALTER ROLE `+role+` SET synchronous_commit = `+set); err != nil {
 			t.Fatal(err)
 		}
-		s, _ := open(t, db)
+		s, _ := open(t, seen)
 		if v, err := s.Setting(t.Context(), `SHOW synchronous_commit`); err != nil || v != want {
 			t.Errorf("set to %s, PostgreSQL has %s, want %s, %v", set, v, want, err)
 		}

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -379,15 +381,48 @@ func TestWaitingLeavesOutSourcesThatOthersRead(t *testing.T) {
 func TestWhatTheDatabaseRefusesIsToldFromADatabaseThatIsDown(t *testing.T) {
 	db := storetest.Postgres(t) // SQLite takes any text
 	s, _ := open(t, db)
-	if _, err := tryAdmit(t, s, scan("k", ref(bol, "", "a\x00b"))); err == nil || !strings.Contains(err.Error(), store.ErrRefused.Error()) {
-		t.Errorf("got %v", err)
+	for what, value := range map[string]string{"a zero byte": "a\x00b", "a number too long for an index": noise(8000)} {
+		if _, err := tryAdmit(t, s, scan("k", ref(bol, "", value))); !errors.Is(err, store.ErrRefused) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Accept(t.Context(), delivery("k", "k")); err == nil || strings.Contains(err.Error(), store.ErrRefused.Error()) {
+	if _, err := s.Accept(t.Context(), delivery("k", "k")); err == nil || errors.Is(err, store.ErrRefused) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// noise is a text that does not compress.
+func noise(n int) string {
+	r := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte('a' + r.IntN(26))
+	}
+	return string(b)
+}
+
+func TestReasonIsKeptWhateverItQuotes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := open(t, db)
+		d := delivery("msg_1", "body")
+		d.State, d.Reason = store.Dead, "/data: \xff\x00 is no number"
+		accept(t, s, d)
+		accept(t, s, delivery("msg_2", "body"))
+		ds, err := s.Waiting(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetDelivery(t.Context(), ds[0].Seq, store.Dead, d.Reason); err != nil {
+			t.Error(err)
+		}
+		dead, err := s.Deliveries(t.Context(), store.Dead, "", 10)
+		if err != nil || len(dead) != 2 || dead[0].Reason != "/data: ?? is no number" || dead[1].Reason != dead[0].Reason {
+			t.Errorf("%+v, %v", dead, err)
+		}
+	})
 }
 
 func bill(key, number string, total string, refs ...freight.Reference) store.Incoming {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 	"waybill/internal/store"
 )
 
-// Variable is the environment variable with the URL of a PostgreSQL whose user may make databases and roles.
+// Variable is the environment variable with the URL of a PostgreSQL whose user may make schemas and roles.
 const Variable = "WAYBILL_TEST_POSTGRES"
 
 // DB is an empty database.
@@ -34,7 +35,8 @@ func Each(t *testing.T, f func(t *testing.T, db DB)) {
 // SQLite makes a file that is deleted at the end of the test.
 func SQLite(t testing.TB) DB { return DB{"sqlite:" + filepath.Join(t.TempDir(), "store.db")} }
 
-// Postgres makes a database that is dropped at the end of the test.
+// Postgres makes a schema of its own that is dropped at the end of the test: a database of its own would cost a
+// checkpoint each time.
 func Postgres(t testing.TB) DB {
 	t.Helper()
 	server := os.Getenv(Variable)
@@ -45,38 +47,37 @@ func Postgres(t testing.TB) DB {
 	if err != nil {
 		t.Fatalf("%s is no URL", Variable) // not shown: it holds a password
 	}
-	admin := DB{server}.SQL(t)
-	name := "waybill_" + strings.ToLower(rand.Text())
-	run(t, admin, `CREATE DATABASE `+name)
-	t.Cleanup(func() {
-		if _, err := admin.ExecContext(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
-			t.Errorf("drop %s: %v", name, err)
-		}
-	})
-	u.Path = "/" + name
+	name := made(t, DB{server}.SQL(t), `CREATE SCHEMA %s`, `DROP SCHEMA %s CASCADE`)
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
 	return DB{u.String()}
 }
 
-func run(t testing.TB, db *sql.DB, statement string) {
+// made makes something under a new name, and undoes it at the end of the test.
+func made(t testing.TB, db *sql.DB, do string, undo ...string) string {
 	t.Helper()
-	if _, err := db.ExecContext(t.Context(), statement); err != nil {
-		t.Fatalf("%s: %v", statement, err)
+	name := "waybill_" + strings.ToLower(rand.Text())
+	run(t.Context(), t, db, fmt.Sprintf(do, name))
+	t.Cleanup(func() {
+		for _, statement := range undo {
+			run(context.Background(), t, db, fmt.Sprintf(statement, name)) // the test's own context has ended
+		}
+	})
+	return name
+}
+
+func run(ctx context.Context, t testing.TB, db *sql.DB, statement string) {
+	t.Helper()
+	if _, err := db.ExecContext(ctx, statement); err != nil {
+		t.Errorf("%s: %v", statement, err)
 	}
 }
 
 // Role makes a role that is dropped at the end of the test, and returns its name and the database as it sees it.
 func (db DB) Role(t *testing.T) (string, DB) {
 	t.Helper()
-	admin := db.SQL(t)
-	name := "waybill_" + strings.ToLower(rand.Text())
-	run(t, admin, `CREATE ROLE `+name+` LOGIN PASSWORD 'guest'`)
-	t.Cleanup(func() {
-		for _, statement := range []string{`DROP OWNED BY ` + name, `DROP ROLE ` + name} {
-			if _, err := admin.ExecContext(context.Background(), statement); err != nil {
-				t.Errorf("%s: %v", statement, err)
-			}
-		}
-	})
+	name := made(t, db.SQL(t), `CREATE ROLE %s LOGIN PASSWORD 'guest'`, `DROP OWNED BY %s`, `DROP ROLE %s`)
 	u, err := url.Parse(db.URL)
 	if err != nil {
 		t.Fatal(err)
