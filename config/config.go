@@ -40,7 +40,7 @@ type Config struct {
 
 // Store is the database.
 type Store struct {
-	URL string `mapstructure:"url"`
+	URL string `mapstructure:"url"` // sqlite:PATH or postgres://...
 }
 
 // Odoo is the ERP, with two users: the one that shows the status has no accounting rights.
@@ -265,7 +265,9 @@ func (c *Config) ForWorker() error {
 }
 
 func (c *Config) checkStore(f *faults) {
-	f.want(strings.HasPrefix(c.Store.URL, "sqlite:"), "store.url", c.Store.URL, "sqlite:PATH")
+	scheme, path, _ := strings.Cut(c.Store.URL, ":")
+	ok := path != "" && slices.Contains([]string{"sqlite", "postgres", "postgresql"}, scheme)
+	f.want(ok, "store.url", "***", "sqlite:PATH or postgres://USER@HOST/DATABASE") // not shown: it may hold a password
 }
 
 func (c *Config) checkOdoo(f *faults) {
