@@ -180,6 +180,7 @@ func (w *world) request(l letter) *http.Request {
 // answer is what the bridge said.
 type answer struct {
 	status  int
+	last    bool // the connection closes after it
 	header  http.Header
 	body    string
 	receipt struct {
@@ -217,7 +218,7 @@ func read(resp *http.Response) (a answer, err error) {
 	if _, err := b.ReadFrom(resp.Body); err != nil {
 		return a, err
 	}
-	a.status, a.header, a.body = resp.StatusCode, resp.Header, b.String()
+	a.status, a.header, a.body, a.last = resp.StatusCode, resp.Header, b.String(), resp.Close
 	switch resp.Header.Get("Content-Type") {
 	case "application/problem+json":
 		err = json.Unmarshal(b.Bytes(), &a.problem)
@@ -328,3 +329,44 @@ func proof(size int) string {
 }
 
 var errUnreadable = errors.New("secrets[0]: no such file")
+
+func get(t *testing.T, url string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := try(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// metric is the sum of a metric's series that have these labels.
+func (w *world) metric(name string, labels ...string) (sum float64) {
+	w.t.Helper()
+	families, err := w.metrics.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			has := map[string]bool{}
+			for _, l := range m.GetLabel() {
+				has[l.GetName()+"="+l.GetValue()] = true
+			}
+			all := true
+			for _, l := range labels {
+				all = all && has[l]
+			}
+			if all {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
