@@ -281,6 +281,26 @@ func TestSenderWhoHangsUpAfterSendingHasDelivered(t *testing.T) {
 	}
 }
 
+// BenchmarkDelivery measures signed deliveries over HTTP into the inbox, from 16 senders at a time.
+func BenchmarkDelivery(b *testing.B) {
+	w := newWorld(b)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	var n atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			resp, err := client.Do(w.request(letter{id: fmt.Sprint("evt-", n.Add(1))}))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if a, err := read(resp); err != nil || a.status != http.StatusAccepted {
+				b.Error(a.status, err)
+			}
+		}
+	})
+}
+
 // Server's limits are what a public listener needs; the tests of each shorten them.
 func TestServerHasEveryLimit(t *testing.T) {
 	s := bridge.Server(http.NotFoundHandler(), zap.NewNop())

@@ -50,7 +50,7 @@ func (w *world) serve(o bridge.Listening, drain time.Duration) *serving {
 }
 
 // answerOn reads the answer to what was written on a connection.
-func answerOn(t *testing.T, c net.Conn) answer {
+func answerOn(t testing.TB, c net.Conn) answer {
 	t.Helper()
 	if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestRequestsAreNamedForQuestions(t *testing.T) {
 
 // secretsOf are texts that must not be logged.
 func secretsOf(l letter) []string {
-	return []string{"FASTFRT", "R. Receiver", "JVBERi0", carrierSecret, strings.TrimPrefix(carrierSecret, "whsec_"), "a token of sixteen", strings.ReplaceAll(hintToken, " ", "+"), "v1,", l.body}
+	return []string{"FASTFRT", "R. Receiver", "JVBERi0", carrierSecret, strings.TrimPrefix(carrierSecret, "whsec_"), "token of sixteen", "token+of+sixteen", "v1,", l.body}
 }
 
 func TestLogHoldsIDsAndNeverPayloadsOrSecrets(t *testing.T) {

@@ -19,6 +19,8 @@ var unusable = []struct{ name, body, pointer, says string }{
 	{"a zero character", strings.Replace(delivered("acme-1042"), "FASTFRT", `FAST\u0000`, 1), "/data/carrier", "zero character"},
 	{"not a number", milestone("acme-1042", `"milestone":"delivered","occurredAt":"2026-11-24T11:30:00Z","pieces":{"delivered":NaN,"expected":1}`), "/data/pieces/delivered", "not JSON"},
 	{"a number without end", milestone("acme-1042", `"milestone":"delivered","occurredAt":"2026-11-24T11:30:00Z","pieces":{"delivered":1e999999999,"expected":1}`), "/data/pieces/delivered", "out of range"},
+	{"a number without end below", milestone("acme-1042", `"milestone":"delivered","occurredAt":"2026-11-24T11:30:00Z","pieces":{"delivered":1e-1000000,"expected":1}`), "/data/pieces/delivered", "out of range"},
+	{"a number of a hundred digits", milestone("acme-1042", `"milestone":"delivered","occurredAt":"2026-11-24T11:30:00Z","pieces":{"delivered":`+strings.Repeat("9", 100)+`,"expected":1}`), "/data/pieces/delivered", "out of range"},
 	{"a key twice", milestone("acme-1042", `"milestone":"delivered","milestone":"picked_up","occurredAt":"2026-11-24T11:30:00Z"`), "/data/milestone", "twice"},
 	{"a key twice in two cases", milestone("acme-1042", `"milestone":"delivered","Milestone":"picked_up","occurredAt":"2026-11-24T11:30:00Z"`), "/data/Milestone", "twice"},
 	{"data beside the data that the schema sees", strings.Replace(delivered("acme-1042"), `"data"`, `"Data":{"milestone":"lost"},"data"`, 1), "/data", "twice"},
@@ -93,6 +95,14 @@ func TestEveryFaultIsToldAtOnce(t *testing.T) {
 		if !found {
 			t.Errorf("%s is not told: %v", want, a.problem.Errors)
 		}
+	}
+}
+
+func TestNoMoreFaultsAreToldThanAPersonMends(t *testing.T) {
+	w := newWorld(t)
+	lines := strings.Split(strings.Repeat(`{"line":"?"}|`, 50), "|")[:50]
+	if a := w.send(letter{body: invoice(money("1.00", "USD"), lines...)}).want(t, http.StatusUnprocessableEntity); len(a.problem.Errors) != 10 {
+		t.Errorf("%d are told", len(a.problem.Errors))
 	}
 }
 

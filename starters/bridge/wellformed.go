@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-const (
-	// deepest bounds how deep a body may nest; ours nest six deep.
-	deepest = 32
-	// numberBytes bounds a number: an exponent of nine digits is nine bytes to send and a gigabyte to compute with.
-	numberBytes = 20
-)
+// deepest bounds how deep a body may nest; ours nest six deep.
+const deepest = 32
+
+// numberForm bounds a number: an exponent of nine digits is nine bytes to send and a gigabyte to compute with.
+var numberForm = regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?$`)
 
 // wellFormed refuses what JSON parsers read in different ways or databases cannot keep: bytes that are not UTF-8,
 // deep nesting, a key twice, huge numbers, a zero character, anything after the end.
@@ -64,7 +64,7 @@ func (w *walker) value() error {
 	}
 	switch t := t.(type) {
 	case json.Number:
-		if _, err := t.Float64(); err != nil || len(t) > numberBytes {
+		if !numberForm.MatchString(string(t)) {
 			return w.fault("the number is out of range")
 		}
 	case string:

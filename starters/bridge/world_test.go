@@ -80,7 +80,7 @@ func (r *ring) keys() (ks []webhook.Key, _ error) {
 
 // world is a bridge on a real inbox, behind a real listener.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *clock
 	file    string
 	inbox   *store.Store
@@ -92,7 +92,7 @@ type world struct {
 }
 
 // newWorld starts a bridge with a source carrier; change alters its options.
-func newWorld(t *testing.T, change ...func(*bridge.Options)) *world {
+func newWorld(t testing.TB, change ...func(*bridge.Options)) *world {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	w := &world{
@@ -237,7 +237,7 @@ func (w *world) send(l letter) answer {
 }
 
 // want fails unless an answer has a status.
-func (a answer) want(t *testing.T, status int) answer {
+func (a answer) want(t testing.TB, status int) answer {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("answered %d, want %d: %s", a.status, status, a.body)
@@ -262,7 +262,7 @@ func (w *world) kept(state store.DeliveryState) []store.Delivery {
 func (w *world) logged(event string) []observer.LoggedEntry { return w.logs.FilterMessage(event).All() }
 
 // dial opens a connection on which a test writes bytes by itself.
-func dial(t *testing.T, url string) net.Conn {
+func dial(t testing.TB, url string) net.Conn {
 	t.Helper()
 	var d net.Dialer
 	c, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
@@ -274,7 +274,7 @@ func dial(t *testing.T, url string) net.Conn {
 }
 
 // half writes a request's head and so much of its body, announcing all of it.
-func half(t *testing.T, c net.Conn, req *http.Request, body string, sent int) {
+func half(t testing.TB, c net.Conn, req *http.Request, body string, sent int) {
 	t.Helper()
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n", req.Method, req.URL.RequestURI(), len(body))
@@ -288,7 +288,7 @@ func half(t *testing.T, c net.Conn, req *http.Request, body string, sent int) {
 }
 
 // until waits for something to be so.
-func until(t *testing.T, what string, so func() bool) {
+func until(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	const within = 20 * time.Second
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -330,7 +330,7 @@ func proof(size int) string {
 
 var errUnreadable = errors.New("secrets[0]: no such file")
 
-func get(t *testing.T, url string) answer {
+func get(t testing.TB, url string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {

@@ -41,7 +41,7 @@ func keys(i int, c config.Source) (live []webhook.Key, _ error) {
 	if len(live) > webhook.MaxKeys {
 		faults = append(faults, fmt.Errorf("bridge.sources[%d].secrets of %s: %d are live, of which only the first %d are read: take old ones out", i, c.Name, len(live), webhook.MaxKeys))
 	}
-	return live[:min(len(live), webhook.MaxKeys)], errors.Join(faults...)
+	return live, errors.Join(faults...)
 }
 
 func keysOf(secret config.Secret) (ks []webhook.Key, _ error) {
