@@ -18,21 +18,21 @@ type Figure struct {
 	Events  int `json:"events"`
 }
 
-// cost is what one shipment cost in Temporal.
-type cost struct {
-	total   Figure
-	bytes   int
-	byStage map[string]Figure
+// Cost is what one shipment cost in Temporal.
+type Cost struct {
+	Total   Figure
+	Bytes   int // of its history
+	ByStage map[string]Figure
 }
 
-// cost counts a shipment's history. A billable action is: the start, each signal, each activity and each retry of
+// Cost counts a shipment's history. A billable action is: the start, each signal, each activity and each retry of
 // it, each timer, each change of search attributes; a child workflow is two.
-func (s *Show) cost(ctx context.Context, p *Plan) (c cost, err error) {
+func (s *Show) Cost(ctx context.Context, p *Plan) (c Cost, err error) {
 	entered, err := s.stageTimes(ctx, p)
 	if err != nil {
 		return c, err
 	}
-	c.byStage = map[string]Figure{}
+	c.ByStage = map[string]Figure{}
 	it := s.Temporal.GetWorkflowHistory(ctx, protocol.ShipmentWorkflowID(p.ID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for it.HasNext() {
 		e, err := it.Next()
@@ -41,11 +41,11 @@ func (s *Show) cost(ctx context.Context, p *Plan) (c cost, err error) {
 		}
 		n := actions(e)
 		stage := string(stageAt(entered, e.GetEventTime().AsTime()))
-		f := c.byStage[stage]
+		f := c.ByStage[stage]
 		f.Actions, f.Events = f.Actions+n, f.Events+1
-		c.byStage[stage] = f
-		c.total.Actions, c.total.Events = c.total.Actions+n, c.total.Events+1
-		c.bytes += proto.Size(e)
+		c.ByStage[stage] = f
+		c.Total.Actions, c.Total.Events = c.Total.Actions+n, c.Total.Events+1
+		c.Bytes += proto.Size(e)
 	}
 	return c, nil
 }
