@@ -16,12 +16,16 @@ import (
 type Figure struct {
 	Actions int `json:"actions"`
 	Events  int `json:"events"`
+	Bytes   int `json:"bytes"` // of history
+}
+
+func (f Figure) plus(actions int, e *historypb.HistoryEvent) Figure {
+	return Figure{f.Actions + actions, f.Events + 1, f.Bytes + proto.Size(e)}
 }
 
 // Cost is what one shipment cost in Temporal.
 type Cost struct {
 	Total   Figure
-	Bytes   int // of its history
 	ByStage map[string]Figure
 }
 
@@ -39,18 +43,16 @@ func (s *Show) Cost(ctx context.Context, p *Plan) (c Cost, err error) {
 		if err != nil {
 			return c, err
 		}
-		n := actions(e)
+		n := Actions(e)
 		stage := string(stageAt(entered, e.GetEventTime().AsTime()))
-		f := c.ByStage[stage]
-		f.Actions, f.Events = f.Actions+n, f.Events+1
-		c.ByStage[stage] = f
-		c.Total.Actions, c.Total.Events = c.Total.Actions+n, c.Total.Events+1
-		c.Bytes += proto.Size(e)
+		c.ByStage[stage] = c.ByStage[stage].plus(n, e)
+		c.Total = c.Total.plus(n, e)
 	}
 	return c, nil
 }
 
-func actions(e *historypb.HistoryEvent) int {
+// Actions is what an event adds to the bill.
+func Actions(e *historypb.HistoryEvent) int {
 	switch e.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
 		enumspb.EVENT_TYPE_TIMER_STARTED, enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:

@@ -214,7 +214,7 @@ func (s *Show) measure(ctx context.Context, l *Ledger) error {
 			return err
 		}
 		if spread {
-			l.Temporal.ActionsSpread, l.Temporal.EventsSpread, l.Temporal.BytesSpread, l.Breakdown = f.Total.Actions, f.Total.Events, f.Bytes, f.ByStage
+			l.Temporal.ActionsSpread, l.Temporal.EventsSpread, l.Temporal.BytesSpread, l.Breakdown = f.Total.Actions, f.Total.Events, f.Total.Bytes, f.ByStage
 			continue
 		}
 		l.Temporal.ActionsBurst, l.BreakdownOfBurst = f.Total.Actions, f.ByStage
