@@ -74,15 +74,23 @@ func (b *bench) fleet(ctx context.Context, h *rig.House, n int) (ss []subject, e
 	for _, p := range s.Plans {
 		ss = append(ss, subject{p.ID, pros[p.ID]})
 	}
-	return ss, b.awaitShown(ctx, h, n)
+	return ss, awaitShown(ctx, h, ss)
 }
 
-// awaitShown waits until Odoo shows so many shipments in transit.
-func (b *bench) awaitShown(ctx context.Context, h *rig.House, n int) error {
-	domain := []any{[]any{"x_waybill_status", "=", string(freight.StatusInTransit)}, []any{"x_waybill_shipment", "like", string(h.Tenant) + "-"}}
-	return h.Await(ctx, fmt.Sprintf("%d shipments in transit in Odoo", n), 5*time.Minute, func() (bool, error) {
-		rs, err := rows(h.Odoo.Call(ctx, "stock.picking", "search_read", []any{domain}, map[string]any{"fields": []string{"id"}}))
-		return len(rs) >= n, err
+// awaitShown waits until Odoo shows every shipment in transit.
+func awaitShown(ctx context.Context, h *rig.House, fleet []subject) error {
+	missing := map[string]bool{}
+	for _, s := range fleet {
+		missing[string(s.id)] = true
+	}
+	domain := []any{[]any{"x_waybill_status", "=", string(freight.StatusInTransit)}}
+	return h.Await(ctx, "the fleet in transit in Odoo", 5*time.Minute, func() (bool, error) {
+		rs, err := rows(h.Odoo.Call(ctx, "stock.picking", "search_read", []any{domain}, map[string]any{"fields": []string{"x_waybill_shipment"}}))
+		for _, r := range rs {
+			id, _ := r["x_waybill_shipment"].(string)
+			delete(missing, id)
+		}
+		return len(missing) == 0, err
 	})
 }
 
@@ -97,6 +105,14 @@ func rows(v any, err error) (rs []map[string]any, _ error) {
 	return rs, err
 }
 
+// counted says how many.
+func counted(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
+}
+
 // fastest is more than any bridge here accepts a second: so many shots are made for each.
 const fastest = 6000
 
@@ -104,7 +120,7 @@ const fastest = 6000
 func (b *bench) closedLoops(ctx context.Context, h *rig.House, name string, about []subject, at64 target) error {
 	l := &load{h: h, source: "carrier", about: about, name: strings.ReplaceAll(name, ", ", "-")}
 	for _, conns := range []int{1, 16, 64} {
-		rate := taken{name: fmt.Sprintf("%s: %d connections", name, conns), unit: "accepted/s"}
+		rate := taken{name: fmt.Sprintf("%s: %s", name, counted(conns, "connection")), unit: "accepted/s"}
 		p50, p99 := taken{name: rate.name + ", half within", unit: "ms"}, taken{name: rate.name + ", 99 % within", unit: "ms"}
 		if conns == 64 {
 			rate.target = at64

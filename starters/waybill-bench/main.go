@@ -84,7 +84,7 @@ ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place; the be
 	f.IntVar(&o.fleet, "fleet", 64, "shipments in transit that the load is spread over")
 	f.IntVar(&o.waiting, "waiting", 500, "shipments waiting in transit whose memory is measured")
 	f.IntVar(&o.samples, "samples", 100, "events whose way to Odoo is timed")
-	f.IntVar(&o.postings, "postings", 6, "invoices posted at each concurrency")
+	f.IntVar(&o.postings, "postings", 20, "invoices posted at each concurrency")
 	c.AddCommand(floorCommand())
 	return c
 }

@@ -14,17 +14,15 @@ import (
 // who are the processes that are measured, by name; a name may be several.
 type who map[string][]int
 
-// members are the processes of a house.
+// members are the processes of a house that run.
 func members(h *rig.House) who {
-	w := who{}
-	if h.Dev != nil {
-		w["server"] = []int{h.Dev.Pid()}
-	}
-	for _, p := range h.Workers {
-		w["worker"] = append(w["worker"], p.Pid())
-	}
-	for _, p := range h.Bridges {
-		w["bridge"] = append(w["bridge"], p.Pid())
+	w := who{"server": {h.Dev.Pid()}}
+	for name, ps := range map[string][]*rig.Process{"worker": h.Workers, "bridge": h.Bridges} {
+		for _, p := range ps {
+			if pid := p.Pid(); pid != 0 {
+				w[name] = append(w[name], pid)
+			}
+		}
 	}
 	return w
 }
