@@ -34,9 +34,12 @@ func (s *Store) Accept(ctx context.Context, d Delivery) (repeat bool, err error)
 			s.inbox.withdraw(a)
 			return false, wrap("accept", ctx.Err())
 		case slots <- struct{}{}:
-			if !s.lead(ctx, a) {
-				slots = nil // another leads for it: only the answer is left to wait for
+			if group := s.inbox.take(a); len(group) > 0 {
+				go s.lead(context.WithoutCancel(ctx), group) // that its own sender goes away must not fail the others
+			} else {
+				<-s.inbox.slots // another leads for it
 			}
+			slots = nil // only the answer is left to wait for
 		}
 	}
 }
@@ -117,23 +120,17 @@ func (g *gate) take(a *arrival) []*arrival {
 // groupSpan bounds the commit of a group.
 const groupSpan = 10 * time.Second
 
-// lead commits the next group on behalf of all in it; false if a does not wait for one any more. That the leader's
-// own sender goes away must not fail the others.
-func (s *Store) lead(ctx context.Context, a *arrival) bool {
+// lead commits a group, and gives back its slot.
+func (s *Store) lead(ctx context.Context, group []*arrival) {
 	defer func() { <-s.inbox.slots }()
-	group := s.inbox.take(a)
-	if len(group) == 0 {
-		return false
-	}
 	defer func() {
 		for _, a := range group {
 			close(a.done)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupSpan)
+	ctx, cancel := context.WithTimeout(ctx, groupSpan)
 	defer cancel()
 	s.commit(ctx, group)
-	return true
 }
 
 // commit answers a group. If the database refuses one of them, each is committed alone, so that no other suffers.
