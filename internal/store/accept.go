@@ -34,9 +34,8 @@ func (s *Store) Accept(ctx context.Context, d Delivery) (repeat bool, err error)
 			s.inbox.withdraw(a)
 			return false, wrap("accept", ctx.Err())
 		case slots <- struct{}{}:
-			if !s.lead(ctx, a) {
-				slots = nil // another leads for it: only the answer is left to wait for
-			}
+			go s.lead(ctx, a) // a group may take longer than this caller will wait
+			slots = nil       // it is in this group or in another's: only the answer is left to wait for
 		}
 	}
 }
@@ -117,14 +116,11 @@ func (g *gate) take(a *arrival) []*arrival {
 // groupSpan bounds the commit of a group.
 const groupSpan = 10 * time.Second
 
-// lead commits the next group on behalf of all in it; false if a does not wait for one any more. That the leader's
-// own sender goes away must not fail the others.
-func (s *Store) lead(ctx context.Context, a *arrival) bool {
+// lead commits the next group on behalf of all in it, if a still waits for one. That the leader's own sender goes
+// away must not fail the others.
+func (s *Store) lead(ctx context.Context, a *arrival) {
 	defer func() { <-s.inbox.slots }()
 	group := s.inbox.take(a)
-	if len(group) == 0 {
-		return false
-	}
 	defer func() {
 		for _, a := range group {
 			close(a.done)
@@ -132,8 +128,9 @@ func (s *Store) lead(ctx context.Context, a *arrival) bool {
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupSpan)
 	defer cancel()
-	s.commit(ctx, group)
-	return true
+	if len(group) > 0 {
+		s.commit(ctx, group)
+	}
 }
 
 // commit answers a group. If the database refuses one of them, each is committed alone, so that no other suffers.
