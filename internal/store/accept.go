@@ -34,12 +34,8 @@ func (s *Store) Accept(ctx context.Context, d Delivery) (repeat bool, err error)
 			s.inbox.withdraw(a)
 			return false, wrap("accept", ctx.Err())
 		case slots <- struct{}{}:
-			if group := s.inbox.take(a); len(group) > 0 {
-				go s.lead(context.WithoutCancel(ctx), group) // that its own sender goes away must not fail the others
-			} else {
-				<-s.inbox.slots // another leads for it
-			}
-			slots = nil // only the answer is left to wait for
+			go s.lead(ctx, a) // a group may take longer than this caller will wait
+			slots = nil       // it is in this group or in another's: only the answer is left to wait for
 		}
 	}
 }
@@ -120,17 +116,21 @@ func (g *gate) take(a *arrival) []*arrival {
 // groupSpan bounds the commit of a group.
 const groupSpan = 10 * time.Second
 
-// lead commits a group, and gives back its slot.
-func (s *Store) lead(ctx context.Context, group []*arrival) {
+// lead commits the next group on behalf of all in it, if a still waits for one. That the leader's own sender goes
+// away must not fail the others.
+func (s *Store) lead(ctx context.Context, a *arrival) {
 	defer func() { <-s.inbox.slots }()
+	group := s.inbox.take(a)
 	defer func() {
 		for _, a := range group {
 			close(a.done)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, groupSpan)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupSpan)
 	defer cancel()
-	s.commit(ctx, group)
+	if len(group) > 0 {
+		s.commit(ctx, group)
+	}
 }
 
 // commit answers a group. If the database refuses one of them, each is committed alone, so that no other suffers.
