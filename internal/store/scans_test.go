@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,6 +232,34 @@ func TestScanAndItsReferenceMayComeAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A scan has found no shipment and is not committed yet, when its reference is registered: one must wait for the other,
+// or neither sees the other. On SQLite transactions never overlap.
+func TestReferenceThatIsRegisteredWhileItsScanIsFiledFindsIt(t *testing.T) {
+	db := storetest.Postgres(t)
+	s, _ := open(t, db)
+	raw := db.SQL(t)
+	stuck := func(n int) bool {
+		var got int
+		err := raw.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.application_name = 'waybill'`).Scan(&got)
+		return err != nil || got >= n
+	}
+	unblock := block(t, db, "unmatched_refs") // where a scan goes after it has looked for its shipment
+	var both sync.WaitGroup
+	both.Go(func() { admit(t, s, scan("k", ref(bol, "", "B1"))) })
+	until(func() bool { return stuck(1) })
+	var registered atomic.Bool
+	both.Go(func() {
+		register(t, s, "acme-1", ref(bol, "", "B1"))
+		registered.Store(true)
+	})
+	until(func() bool { return stuck(2) || registered.Load() })
+	unblock()
+	both.Wait()
+	if got := sent(t, s, "r"); len(got["acme-1"]) != 1 {
+		t.Errorf("sent %v", got)
+	}
 }
 
 // Two shipments register what one scan names, each another number of it: it goes to one of the two.
