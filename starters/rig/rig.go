@@ -57,6 +57,7 @@ type House struct {
 	Real     bool         // the Odoo is a real one
 
 	Odoo    odoo.Caller     // straight to Odoo, as its administrator
+	Login   odoo.Options    // of that connection, for whoever wants one of his own
 	Proxy   *odootest.Proxy // between worker and Odoo: it counts, and loses replies
 	Shop    *odootest.Shop
 	Billing *billingtest.Engine
@@ -212,7 +213,8 @@ func (h *House) startOdoo(ctx context.Context) error {
 		return err
 	}
 	password := c.password
-	h.Odoo = odoo.New(odoo.Options{URL: upstream, DB: c.DB, Login: c.Login, Password: func() (string, error) { return password, nil }})
+	h.Login = odoo.Options{URL: upstream, DB: c.DB, Login: c.Login, Password: func() (string, error) { return password, nil }}
+	h.Odoo = odoo.New(h.Login)
 	_, err = odoo.Setup(ctx, h.Odoo, odoo.SetupOptions{FreightProduct: "WAYBILL-FREIGHT"})
 	h.Shop = odootest.NewShop(h.Odoo)
 	return err
@@ -268,6 +270,9 @@ func (h *House) addBridge(i int) {
 	env := append(append([]string{}, h.env...), "WAYBILL_BRIDGE_LISTEN="+listen)
 	h.Bridges = append(h.Bridges, &Process{Name: fmt.Sprintf("bridge %d", i+1), path: filepath.Join(h.Bin, "waybill-bridge"), env: env, log: h.logs})
 }
+
+// BridgeAddresses are the host:port of each bridge.
+func (h *House) BridgeAddresses() []string { return h.bridges }
 
 // BridgesReady waits until every bridge takes deliveries.
 func (h *House) BridgesReady(ctx context.Context) error {

@@ -252,14 +252,19 @@ func validatedBefore(trail []trailRow, hash string) bool {
 	return false
 }
 
+// chained is the hash of an entry that follows another; a chain begins with its shipment's id.
+func chained(previous, entry string) string {
+	sum := sha256.Sum256([]byte(previous + "\n" + entry))
+	return hex.EncodeToString(sum[:])
+}
+
 // checkAudit follows every chain by itself.
 func (w *world) checkAudit(ctx context.Context, db *sql.DB) (n int, err error) {
 	trails, err := w.trails(ctx, db)
 	for id, trail := range trails {
-		hash := ""
+		hash := chained("", id)
 		for i, r := range trail {
-			sum := sha256.Sum256([]byte(hash + "\n" + r.entry))
-			hash = hex.EncodeToString(sum[:])
+			hash = chained(hash, r.entry)
 			if r.n != int64(i+1) || r.hash != hash {
 				w.violated("I7", fmt.Sprintf("the audit trail of %s is broken at entry %d", id, i+1))
 				break

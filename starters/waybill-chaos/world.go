@@ -74,7 +74,7 @@ func open(ctx context.Context, o options) (*world, error) {
 	}
 	w.buffer = bufio.NewWriter(w.file)
 	w.history = json.NewEncoder(w.buffer)
-	w.s = script.New(w.h, script.Options{Seed: o.seed, Shipments: o.shipments, Rough: true, Abreast: o.abreast, Pace: o.duration / time.Duration(max(o.shipments, 1)), Patience: o.patience, Observe: w.observe})
+	w.s = script.New(w.h, script.Options{Seed: o.seed, Shipments: o.shipments, Rough: true, Abreast: o.abreast, Orders: o.duration / time.Duration(max(o.shipments, 1)), Patience: o.patience, Observe: w.observe})
 	return w, nil
 }
 
