@@ -1,7 +1,7 @@
 # make prints this help; each target's line says what it is for.
 .DEFAULT_GOAL := help
 ARGS ?=
-.PHONY: help demo test test-odoo check record build
+.PHONY: help demo bench test test-odoo check record build
 
 help: ## this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -9,6 +9,10 @@ help: ## this help
 demo: ## the whole system on this machine, in every situation; ARGS="--shipments N --seed S --exit --json FILE"
 	@deploy/temporal.sh >/dev/null
 	@go run ./starters/waybill-demo $(ARGS)
+
+bench: ## the figures of docs/figures.md, the floor beside the product; ARGS="--only story,bridge --json FILE --postgres URL"
+	@deploy/temporal.sh >/dev/null
+	@go run ./starters/waybill-bench $(ARGS)
 
 test: ## all tests that need no Odoo: unit, property, stories, replay, a real Temporal server
 	@deploy/temporal.sh >/dev/null
