@@ -58,11 +58,11 @@ func TestDeliveryIsTimedFromWhenItWasDue(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	l := &load{h: &rig.House{Secrets: map[string]string{"carrier": "whsec_d2F5YmlsbA=="}}, source: "carrier", about: strangers(1), name: "due"}
-	shots, err := l.shots(4)
+	shots, err := l.shots(4, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := fire(t.Context(), []string{srv.Listener.Addr().String()}, spread(shots, 0, 100), 1, time.Minute)
+	v := fire(t.Context(), []string{srv.Listener.Addr().String()}, shots, 1, time.Minute)
 	if err := v.clean(); err != nil || len(v.accepted) != len(shots) {
 		t.Fatalf("accepted %d of %d: %v", len(v.accepted), len(shots), err)
 	}

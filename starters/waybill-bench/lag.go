@@ -95,7 +95,7 @@ func (l *load) arrival(m *mark, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.request(id, body)
+	return l.request(id, at, body)
 }
 
 // lookEvery is how often Odoo is asked for one event: the figures are too late by half of it. A real one is asked
