@@ -82,7 +82,7 @@ func TestEachProvidersOwnProofIsAccepted(t *testing.T) {
 		{"fedex", secret, "hmac secret 1 (hex)", delivery("fdx-signature", strings.ToUpper(hexMAC))},
 		{"ups", secret, "bearer secret 1", delivery("x-api-key", secret)},
 		{"ups-oauth", secret, "bearer secret 1", delivery("Authorization", "bearer "+secret)},
-		{"dhl-unified", secret, "bearer secret 1", delivery("DHL-API-Key", secret)},
+		{"dhl", secret, "bearer secret 1", delivery("DHL-API-Key", secret)},
 		{"dcsa", secret, "hmac secret 1 (hex)", delivery("Notification-Signature", "sha256="+hexMAC)},
 		{"stripe", secret, "hmac secret 1 (hex)", delivery("Stripe-Signature", "t=1795435200,v1="+strings.Repeat("0", 64)+",v1="+timed+",v0=x")},
 		{"github", secret, "hmac secret 1 (hex)", delivery("X-Hub-Signature-256", "sha256="+hexMAC)},

@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"fmt"
+	"slices"
 
 	"waybill/workflows/freight"
 )
@@ -55,6 +56,9 @@ func readEasyPost(zs Zones, body []byte) (b Batch, err error) {
 		r := base
 		r.Pointer = fmt.Sprintf("%s/tracking_details/%d", at, i)
 		r.Codes, r.Why, r.Text = t.codes(d.Status, d.Detail), []string{d.Detail}, d.Message
+		if d.Code != "" && !t.IsReturn {
+			r.Codes = slices.Insert(r.Codes, 0, join(t.Carrier, d.Code)) // tells a pick-up that EasyPost calls an arrival
+		}
 		r.Place = Place{d.Location.City, d.Location.State, d.Location.Country}
 		if r.At, err = zs.Moment(d.Datetime, r.Place); err != nil {
 			return b, fmt.Errorf("%s/datetime: %w", r.Pointer, err)

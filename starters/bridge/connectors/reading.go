@@ -15,7 +15,7 @@ import (
 // Reading is one statement about one shipment as a partner wrote it, before a table gives it meaning.
 type Reading struct {
 	Pointer    string   // where it stands in the delivery, RFC 6901; "" for all of it
-	Codes      []string // the most telling first: the first that the table has counts, the first of all is kept
+	Codes      []string // the most telling first: the first that the table has counts, the first that is not empty is kept
 	Also       []string // what a second field says of the same; if one of the two is delivery, both must be
 	Why        []string // codes for the reason, the most telling first
 	At         Moment
@@ -126,18 +126,17 @@ func (p Partner) Explain(d store.Delivery, now time.Time) ([]Explained, error) {
 }
 
 func (p Partner) explain(r Reading, d store.Delivery, now time.Time) (Explained, error) {
-	if len(r.Identity)+len(r.References) == 0 {
-		return Explained{}, fmt.Errorf("%s: the event names no shipment: send its tracking number", r.Pointer)
-	}
 	e := Explained{Reading: r, Table: p.ID()}
 	carrier := p.carrier(r.Carrier)
-	e.References = references(carrier, r)
+	if e.References = references(carrier, r); len(e.References) == 0 {
+		return e, fmt.Errorf("%s: the event names no shipment: send its tracking number", r.Pointer)
+	}
 	e.Scan = freight.Scan{Source: d.Source, Classifier: r.Classifier, OccurredAt: r.At.Time, ZoneSource: r.At.Zone, Carrier: carrier}
 	if e.Scan.Classifier == "" {
 		e.Scan.Classifier = freight.Actual
 	}
-	if len(r.Codes) > 0 {
-		e.Scan.RawCode = cut(r.Codes[0], maxKept)
+	if i := slices.IndexFunc(r.Codes, func(c string) bool { return c != "" }); i >= 0 {
+		e.Scan.RawCode = cut(r.Codes[i], maxKept)
 	}
 	p.classify(&e)
 	e.parcels()

@@ -31,7 +31,7 @@ func unreadable(err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("the body is not JSON, after %d bytes: %w", syntax.ByteOffset, syntax.Err)
 	case errors.As(err, &semantic):
-		return fmt.Errorf("%s: a %s stands where this connector reads something else: is it the right one?", semantic.JSONPointer, kindName(semantic.JSONKind))
+		return fmt.Errorf("%s: %s stands where this connector reads something else: is it the right one?", semantic.JSONPointer, kindName(semantic.JSONKind))
 	}
 	return fmt.Errorf("the body is not JSON: %w", err)
 }
@@ -105,5 +105,5 @@ func join(parts ...string) string {
 
 // kindName is what JSON calls a kind of value.
 func kindName(k jsontext.Kind) string {
-	return map[jsontext.Kind]string{'n': "null", 't': "true or false", 'f': "true or false", '"': "text", '0': "number", '{': "object", '[': "list"}[k]
+	return map[jsontext.Kind]string{'n': "null", 't': "true", 'f': "false", '"': "a text", '0': "a number", '{': "an object", '[': "a list"}[k]
 }
