@@ -84,16 +84,23 @@ var faults = map[FaultParty][]Reason{
 
 // FaultParty is who answers for r; unknown for a reason that is not in the vocabulary.
 func (r Reason) FaultParty() FaultParty {
-	for party, rs := range faults {
-		if slices.Contains(rs, r) {
-			return party
-		}
+	if party, ok := r.answers(); ok {
+		return party
 	}
 	return FaultUnknown
 }
 
 // Known reports whether r is in the vocabulary.
-func (r Reason) Known() bool { return slices.Contains(Reasons(), r) }
+func (r Reason) Known() bool { _, ok := r.answers(); return ok }
+
+func (r Reason) answers() (FaultParty, bool) {
+	for party, rs := range faults {
+		if slices.Contains(rs, r) {
+			return party, true
+		}
+	}
+	return "", false
+}
 
 // Reasons lists the vocabulary, sorted.
 func Reasons() (rs []Reason) {

@@ -29,10 +29,10 @@ func fromJSON(body []byte, depth int) (any, error) {
 		return nil, fmt.Errorf("%s: the key comes twice", syntax.JSONPointer)
 	case errors.As(err, &syntax):
 		return nil, fmt.Errorf("the body is not JSON, after %d bytes: %w", syntax.ByteOffset, syntax.Err)
-	case err != nil:
-		return nil, err
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("the body is not JSON: it is empty")
 	}
-	return v, nil
+	return v, err
 }
 
 func value(d *jsontext.Decoder, depth int) (any, error) {
