@@ -60,19 +60,22 @@ func dirFlag(c *cobra.Command, dir *string) {
 	c.Flags().StringVar(dir, "dir", "", "folder with connectors of your own")
 }
 
-// find is a connector by its name, with or without a version.
-func find(name, dir string, tests bool, now func() time.Time) (explainer, error) {
-	fs, err := folders(dir, now)
-	if err != nil {
-		return nil, err
-	}
-	var faults []error
-	for _, f := range fs {
-		c, err := f.Find(name)
+// find is a connector by its name, with or without a version. One in a folder is taken before its samples are there.
+func find(name, dir string, tests bool) (explainer, error) {
+	var faults error
+	if dir != "" {
+		c, err := declared.Draft(os.DirFS(dir), name)
 		if err == nil {
 			return c.Accepting(tests), nil
 		}
-		faults = append(faults, f.Faults()...)
+		faults = fmt.Errorf("%s: %w", dir, err)
+	}
+	shipped, err := declared.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	if c, err := shipped.Find(name); err == nil {
+		return c.Accepting(tests), nil
 	}
 	partners, err := connectors.Partners()
 	if err != nil {
@@ -84,7 +87,7 @@ func find(name, dir string, tests bool, now func() time.Time) (explainer, error)
 			return p, nil
 		}
 	}
-	return nil, errors.Join(append(faults, fmt.Errorf("there is no connector %s: see waybill connector list", name))...)
+	return nil, errors.Join(faults, fmt.Errorf("there is no connector %s: see waybill connector list", name))
 }
 
 // row is a connector as the list has it.

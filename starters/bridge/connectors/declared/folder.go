@@ -181,18 +181,53 @@ func (f *Folder) All() (cs []*Connector) {
 
 // Find is a connector by name and version, such as gls@1, or by name alone, which is its highest version.
 func (f *Folder) Find(name string) (*Connector, error) {
+	if c := pick(f.All(), name); c != nil {
+		return c, nil
+	}
+	return nil, errors.Join(append(f.Faults(), fmt.Errorf("declared: no connector %s is in use", name))...)
+}
+
+// pick finds a connector among some that are sorted; nil where there is none.
+func pick(sorted []*Connector, name string) (found *Connector) {
 	name, version, pinned := strings.Cut(name, "@")
 	n, err := strconv.Atoi(version)
-	var found *Connector
-	for _, c := range f.All() {
+	for _, c := range sorted {
 		if c.Name == name && (!pinned || err == nil && c.Version == n) {
 			found = c
 		}
 	}
-	if found == nil {
-		return nil, errors.Join(append(f.Faults(), fmt.Errorf("declared: no connector %s is in use", strings.TrimSuffix(name+"@"+version, "@")))...)
+	return found
+}
+
+// Draft finds a connector among the definitions of a folder without trying it on its samples: for whoever writes it.
+func Draft(files fs.FS, name string) (*Connector, error) {
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("declared: %w", err)
 	}
-	return found, nil
+	var cs []*Connector
+	var faults []error
+	for _, file := range names {
+		text, err := fs.ReadFile(files, file)
+		if err != nil {
+			return nil, fmt.Errorf("declared: %w", err)
+		}
+		c, err := Parse(text)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", file, err))
+			continue
+		}
+		cs = append(cs, c)
+	}
+	slices.SortFunc(cs, byVersion)
+	if c := pick(cs, name); c != nil {
+		return c, nil
+	}
+	return nil, errors.Join(append(faults, fmt.Errorf("declared: no *.yaml is %s", name))...)
+}
+
+func byVersion(a, b *Connector) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 }
 
 // Live is the connector of a name as it is at each delivery, so that a new version is used without a restart.

@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"waybill/starters/bridge/authn"
 	"waybill/starters/bridge/connectors/declared"
 	"waybill/workflows/freight"
 )
@@ -164,5 +165,37 @@ func TestFolderIsWatchedUntilTheEnd(t *testing.T) {
 	<-done
 	if milestone(t, f, "acme") != freight.Held {
 		t.Error("what was said is not so")
+	}
+}
+
+func TestSourceIsServedByAFileBeforeWhatIsWrittenInGo(t *testing.T) {
+	fs := fstest.MapFS{}
+	own := strings.Replace(definition("json", plain), "name: acme", "name: dhl", 1)
+	put(t, fs, "dhl.yaml", own)
+	f, err := declared.Open(fs, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]struct {
+		scheme authn.Scheme
+		reads  string
+	}{
+		"dhl":        {authn.HMAC, sample}, // the file's: it says github
+		"easypost@1": {authn.HMAC, `{"object":"Tracker","tracking_code":"1","carrier":"USPS","status":"delivered","updated_at":"2026-11-20T08:00:00Z"}`},
+		"ups":        {authn.Bearer, `{"trackingNumber":"1","gmtActivityDate":"20261120","gmtActivityTime":"130000","activityStatus":{"type":"D"}}`},
+	} {
+		c, profile, err := declared.Named(name, f)
+		if err != nil || profile.Scheme != want.scheme {
+			t.Errorf("%s: %+v, %v", name, profile, err)
+			continue
+		}
+		if in, err := c.Decode(delivery(want.reads), noon); err != nil || in[0].Scan.Milestone != freight.Delivered {
+			t.Errorf("%s: %+v, %v", name, in, err)
+		}
+	}
+	for _, name := range []string{"nobody", "ups@2"} {
+		if _, _, err := declared.Named(name, f); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
