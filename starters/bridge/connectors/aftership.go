@@ -32,7 +32,6 @@ type aftershipTracking struct {
 		State   string `json:"state"`
 		Place   string `json:"location"`
 		Country string `json:"country_name"`
-		Raw     string `json:"raw_tag"`
 	} `json:"checkpoints"`
 }
 
@@ -62,15 +61,13 @@ func readAfterShip(zs Zones, body []byte) (b Batch, err error) {
 		if c.City == "" {
 			r.Place.City = c.Place
 		}
-		if r.At, err = zs.Moment(c.At, r.Place); err != nil {
-			return b, fmt.Errorf("%s/checkpoint_time: %w", r.Pointer, err)
-		}
+		r.At = zs.Moment(c.At, r.Place)
 		if c.Tag == "Delivered" {
 			r.Evidence = t.evidence()
 		}
 		b.Readings = append(b.Readings, r)
 	}
-	return t.withoutCheckpoints(zs, b, base, at)
+	return t.withoutCheckpoints(zs, b, base, at), nil
 }
 
 func (t aftershipTracking) base() Reading {
@@ -92,23 +89,14 @@ func (t aftershipTracking) evidence() (es []Evidence) {
 }
 
 // withoutCheckpoints adds what stands on the tracking itself: its state where there is no history, and the estimate.
-func (t aftershipTracking) withoutCheckpoints(zs Zones, b Batch, base Reading, at string) (_ Batch, err error) {
-	if base.At, err = zs.Moment(t.UpdatedAt, Place{}); err != nil {
-		return b, fmt.Errorf("%s/updated_at: %w", at, err)
-	}
+func (t aftershipTracking) withoutCheckpoints(zs Zones, b Batch, r Reading, at string) Batch {
+	r.Pointer, r.At = at, zs.Moment(t.UpdatedAt, Place{})
 	if len(t.Checkpoints) == 0 {
-		r := base
-		r.Pointer, r.Codes = at, []string{t.Subtag, t.Tag}
+		r.Codes = []string{t.Subtag, t.Tag}
 		b.Readings = append(b.Readings, r)
 	}
-	if t.Latest.Datetime == "" || t.Tag == "Delivered" {
-		return b, nil
+	if t.Tag != "Delivered" {
+		b.estimate(r, at+"/latest_estimated_delivery", "edd_revise", zs.Moment(t.Latest.Datetime, Place{}))
 	}
-	r := base
-	r.Pointer, r.Codes, r.Classifier = at+"/latest_estimated_delivery", []string{"edd_revise"}, freight.Estimated
-	if r.ETA, err = zs.Moment(t.Latest.Datetime, Place{}); err != nil {
-		return b, fmt.Errorf("%s: %w", r.Pointer, err)
-	}
-	b.Readings = append(b.Readings, r)
-	return b, nil
+	return b
 }

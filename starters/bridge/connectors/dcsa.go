@@ -131,9 +131,7 @@ func (e dcsaEvent) reading(zs Zones, at string) (r Reading, err error) {
 	r.Leg = join(call.Mode, cmp.Or(call.Reference, call.ID), string(call.Sequence))
 	un := cmp.Or(e.first(func(f dcsaFields) string { return f.Location.UN }), call.UN)
 	r.Place = Place{City: cmp.Or(un, e.first(func(f dcsaFields) string { return f.Location.Name })), Country: un[:min(2, len(un))]}
-	if r.At, err = zs.Moment(e.first(func(f dcsaFields) string { return f.At }), r.Place); err != nil {
-		return r, fmt.Errorf("%s/eventDateTime: %w", at, err)
-	}
+	r.At = zs.Moment(e.first(func(f dcsaFields) string { return f.At }), r.Place)
 	e.meaning(&r)
 	e.numbers(&r)
 	if len(r.Codes) == 0 && r.Retracts == "" {
@@ -150,7 +148,7 @@ func (e dcsaEvent) meaning(r *Reading) {
 		r.Classifier = freight.Planned
 	}
 	kind := cmp.Or(e.first(func(f dcsaFields) string { return f.Type }), e.first(func(f dcsaFields) string { return f.TypeCode }))
-	code := cmp.Or(e.first(func(f dcsaFields) string { return f.ShipmentType }), e.first(func(f dcsaFields) string { return f.TransportType }), e.first(func(f dcsaFields) string { return f.EquipmentType }))
+	code := e.first(func(f dcsaFields) string { return cmp.Or(f.ShipmentType, f.TransportType, f.EquipmentType) })
 	if kind == "" || code == "" {
 		return
 	}
@@ -164,7 +162,8 @@ func (e dcsaEvent) meaning(r *Reading) {
 // numbers reads what the shipment is known by. A container comes back with other freight, so its number is one only
 // where nothing better is told.
 func (e dcsaEvent) numbers(r *Reading) {
-	own := dcsaReference{DocumentType: e.first(func(f dcsaFields) string { return f.DocumentType }), DocumentValue: e.first(func(f dcsaFields) string { return f.Document })}
+	own := dcsaReference{DocumentType: e.first(func(f dcsaFields) string { return f.DocumentType })}
+	own.DocumentValue = e.first(func(f dcsaFields) string { return f.Document })
 	for _, d := range slices.Concat(e.Documents, e.Payload.Documents, e.Shipment.Additional, []dcsaReference{e.Shipment.Document, own}) {
 		kind := map[string]freight.ReferenceKind{"BKG": freight.RefPRO, "TRD": freight.RefBOL, "SHI": freight.RefBOL}[cmp.Or(d.DocumentType, d.Code)]
 		if value := cmp.Or(d.DocumentValue, d.Value); kind != "" && value != "" {

@@ -29,7 +29,7 @@ func TestWhatCannotBeReadIsRefusedWithItsPlaceAndWhatToDo(t *testing.T) {
 		{"an empty list", "dcsa", `[]`, "no event"},
 		{"another webhook", "karrio", `{"event":"shipment_purchased","data":{}}`, "tracker events"},
 		{"no number to find a shipment by", "easypost", `{"object":"Tracker","status":"delivered","updated_at":"2026-11-24T10:00:00Z"}`, "names no shipment"},
-		{"a time nobody can read", "fedex", `{"output":{"completeTrackResults":[{"trackResults":[{"trackingNumberInfo":{"trackingNumber":"1"},"scanEvents":[{"date":"yesterday","eventType":"PU"}]}]}]}}`, `scanEvents/0/date: "yesterday"`},
+		{"a time nobody can read", "fedex", `{"output":{"completeTrackResults":[{"trackResults":[{"trackingNumberInfo":{"trackingNumber":"1"},"scanEvents":[{"date":"yesterday","eventType":"PU"}]}]}]}}`, `scanEvents/0: the time "yesterday" is in no form`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if es, err := partner(t, c.partner).Explain(delivery(c.partner, []byte(c.body)), noon); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -98,7 +98,7 @@ func TestZonesMixedInOneHistoryAreEachTakenAsTold(t *testing.T) {
 
 func TestTimeThatCannotBeMovesNothingAndLosesNoOtherLine(t *testing.T) {
 	for name, told := range map[string]string{
-		"1970": "1970-01-01T00:00:00Z", "year one": "0001-01-01T00:00:00Z", "next week, as done": "2026-12-01T12:00:00Z", "in fifty years": "2076-11-24T12:00:00Z", "none": "",
+		"1970": "1970-01-01T00:00:00Z", "year one": "0001-01-01T00:00:00Z", "next week, as done": "2026-12-01T12:00:00Z", "in fifty years": "2076-11-24T12:00:00Z", "none": "", "no time": "yesterday",
 	} {
 		es := explain(t, "fedex", fedexScans(told, "2026-11-20T08:00:00-05:00"))
 		bad, good := es[0], es[1]
@@ -346,5 +346,14 @@ func TestEasyPostsUTCIsAssumedWhereItKnowsNoPlace(t *testing.T) {
 	}
 	if got := explain(t, "easypost", writeEasyPost(at("delivered", 0)))[0].Scan.ZoneSource; got != freight.ZoneFromPayload {
 		t.Errorf("with a place: %s", got)
+	}
+}
+
+func TestDeliveryWithoutOneTimeThatCanBeIsRefusedAndCanBeReadAgain(t *testing.T) {
+	for _, told := range []string{"1970-01-01T00:00:00Z", "2026-12-24T12:00:00Z", "yesterday", ""} {
+		in, err := partner(t, "fedex").Decode(delivery("fedex", fedexScans(told, told)), noon)
+		if err == nil || len(in) > 0 || !strings.Contains(err.Error(), "time") {
+			t.Errorf("%q: %d scans, %v", told, len(in), err)
+		}
 	}
 }

@@ -68,57 +68,44 @@ func (s dhlShipment) read(zs Zones, b *Batch, at string) error {
 	if s.ID == "" {
 		return fmt.Errorf("%s/id: it is missing: want a push of Shipment Tracking Unified", at)
 	}
-	events, where := s.Events, at+"/events/"
-	if len(events) == 0 && s.Status != nil {
-		events, where = []dhlEvent{*s.Status}, at+"/status#"
-	}
 	newest := Moment{}
-	for i, e := range events {
-		r, err := s.reading(zs, e, fmt.Sprint(where, i))
-		if err != nil {
-			return err
-		}
-		if r.At.Time.After(newest.Time) {
-			newest = r.At
-		}
+	for i, e := range s.Events {
+		r := s.reading(zs, e, fmt.Sprintf("%s/events/%d", at, i))
+		newest = later(newest, r.At)
 		b.Readings = append(b.Readings, r)
 	}
-	if s.Estimate == "" || s.Status != nil && s.Status.Code == "delivered" || !newest.Told() {
-		return nil
+	if len(s.Events) == 0 && s.Status != nil {
+		r := s.reading(zs, *s.Status, at+"/status")
+		newest = r.At
+		b.Readings = append(b.Readings, r)
 	}
-	r := s.base(at + "/estimatedTimeOfDelivery")
-	r.Codes, r.Classifier, r.At = []string{"estimatedTimeOfDelivery"}, freight.Estimated, newest
-	eta, err := zs.Moment(s.Estimate, Place{})
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.Pointer, err)
+	if s.Status == nil || s.Status.Code != "delivered" {
+		r := s.base()
+		r.At = newest
+		b.estimate(r, at+"/estimatedTimeOfDelivery", "estimatedTimeOfDelivery", zs.Moment(s.Estimate, Place{}))
 	}
-	r.ETA = eta
-	b.Readings = append(b.Readings, r)
 	return nil
 }
 
-func (s dhlShipment) base(at string) Reading {
-	r := Reading{Pointer: at, Carrier: "DHL", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: string(s.ID)}}}
+func (s dhlShipment) base() Reading {
+	r := Reading{Carrier: "DHL", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: string(s.ID)}}}
 	for _, ref := range s.Details.References {
 		r.References = append(r.References, freight.Reference{Kind: freight.RefCustomer, Value: ref.Number})
 	}
 	return r
 }
 
-func (s dhlShipment) reading(zs Zones, e dhlEvent, at string) (r Reading, err error) {
-	at, _, _ = strings.Cut(at, "#")
-	r = s.base(at)
-	r.Codes, r.Also, r.Text = []string{e.Code}, []string{strings.ToLower(e.Status)}, e.Text
+func (s dhlShipment) reading(zs Zones, e dhlEvent, at string) Reading {
+	r := s.base()
+	r.Pointer, r.Codes, r.Also, r.Text = at, []string{e.Code}, []string{strings.ToLower(e.Status)}, e.Text
 	r.Place = Place{City: e.Location.Address.City, Country: e.Location.Address.Country}
-	if r.At, err = zs.Moment(e.At, r.Place); err != nil {
-		return r, fmt.Errorf("%s/timestamp: %w", at, err)
-	}
+	r.At = zs.Moment(e.At, r.Place)
 	r.Parcels = Parcels{Of: s.Details.Pieces.count(), Whole: len(e.Pieces) == 0, Delivered: len(e.Pieces)}
 	r.Parcel = strings.Join(e.Pieces, ",")
 	if e.Code == "delivered" {
 		r.Evidence = s.evidence()
 	}
-	return r, nil
+	return r
 }
 
 func (s dhlShipment) evidence() (es []Evidence) {

@@ -60,9 +60,7 @@ func readEasyPost(zs Zones, body []byte) (b Batch, err error) {
 			r.Codes = slices.Insert(r.Codes, 0, join(t.Carrier, d.Code)) // tells a pick-up that EasyPost calls an arrival
 		}
 		r.Place = Place{d.Location.City, d.Location.State, d.Location.Country}
-		if r.At, err = zs.Moment(d.Datetime, r.Place); err != nil {
-			return b, fmt.Errorf("%s/datetime: %w", r.Pointer, err)
-		}
+		r.At = zs.Moment(d.Datetime, r.Place)
 		// EasyPost turns a local time into UTC where it knows the place, and calls it UTC where it does not.
 		if d.Location.City+d.Location.Zip == "" {
 			r.At.Zone = freight.ZoneAssumedUTC
@@ -72,7 +70,7 @@ func readEasyPost(zs Zones, body []byte) (b Batch, err error) {
 		}
 		b.Readings = append(b.Readings, r)
 	}
-	return t.withoutDetails(zs, b, base, at)
+	return t.withoutDetails(zs, b, base, at), nil
 }
 
 // codes tells a return's way from the way to the customer: delivered there is back at the shipper's.
@@ -84,24 +82,14 @@ func (t easypostTracker) codes(status, detail string) []string {
 }
 
 // withoutDetails adds what stands on the tracker itself: its state where there is no history, and the estimate.
-func (t easypostTracker) withoutDetails(zs Zones, b Batch, base Reading, at string) (_ Batch, err error) {
-	if base.At, err = zs.Moment(t.UpdatedAt, Place{}); err != nil {
-		return b, fmt.Errorf("%s/updated_at: %w", at, err)
-	}
+func (t easypostTracker) withoutDetails(zs Zones, b Batch, r Reading, at string) Batch {
+	r.Pointer, r.At = at, zs.Moment(t.UpdatedAt, Place{})
 	if len(t.Details) == 0 {
-		r := base
-		r.Pointer, r.Codes = at, t.codes(t.Status, t.StatusDetail)
+		r.Codes = t.codes(t.Status, t.StatusDetail)
 		b.Readings = append(b.Readings, r)
 	}
-	if t.Estimate == "" || t.Status == "delivered" || t.IsReturn {
-		return b, nil
+	if t.Status != "delivered" && !t.IsReturn {
+		b.estimate(r, at+"/est_delivery_date", "est_delivery_date", zs.Moment(t.Estimate, Place{}))
 	}
-	r := base
-	r.Pointer, r.Codes = at+"/est_delivery_date", []string{"est_delivery_date"}
-	r.Classifier = freight.Estimated
-	if r.ETA, err = zs.Moment(t.Estimate, Place{}); err != nil {
-		return b, fmt.Errorf("%s: %w", r.Pointer, err)
-	}
-	b.Readings = append(b.Readings, r)
-	return b, nil
+	return b
 }

@@ -84,11 +84,7 @@ func readFedEx(zs Zones, body []byte) (b Batch, err error) {
 	var faults []error
 	for i, c := range out.Complete {
 		for j, t := range c.Results {
-			fault, err := t.read(zs, &b, fmt.Sprintf("%s/completeTrackResults/%d/trackResults/%d", at, i, j), len(c.Results) > 1)
-			if err != nil {
-				return b, err
-			}
-			faults = append(faults, fault)
+			faults = append(faults, t.read(zs, &b, fmt.Sprintf("%s/completeTrackResults/%d/trackResults/%d", at, i, j), len(c.Results) > 1))
 		}
 	}
 	if len(b.Readings) == 0 {
@@ -97,10 +93,10 @@ func readFedEx(zs Zones, body []byte) (b Batch, err error) {
 	return b, nil
 }
 
-// read adds the scans of one shipment. fault is FedEx's own, where it has none.
-func (t fedexResult) read(zs Zones, b *Batch, at string, ambiguous bool) (fault, err error) {
+// read adds the scans of one shipment; where it has none it says why, in FedEx's words.
+func (t fedexResult) read(zs Zones, b *Batch, at string, ambiguous bool) error {
 	if len(t.Scans) == 0 && t.Error.Code != "" {
-		return fmt.Errorf("%s/error: FedEx says %s", at, t.Error.Code), nil
+		return fmt.Errorf("%s/error: FedEx says %s", at, t.Error.Code)
 	}
 	base := t.base(ambiguous)
 	newest := Moment{}
@@ -109,27 +105,18 @@ func (t fedexResult) read(zs Zones, b *Batch, at string, ambiguous bool) (fault,
 		r.Pointer, r.Text = fmt.Sprintf("%s/scanEvents/%d", at, i), s.Description
 		r.Codes, r.Also, r.Why = []string{join(s.Type, s.Exception), s.Type}, []string{s.Derived}, []string{s.Exception, s.Delay.Type}
 		r.Place = Place{s.Location.City, s.Location.State, s.Location.Country}
-		if r.At, err = zs.Moment(s.Date, r.Place); err != nil {
-			return nil, fmt.Errorf("%s/date: %w", r.Pointer, err)
-		}
+		r.At = zs.Moment(s.Date, r.Place)
 		if s.Type == "DL" {
 			r.Evidence = t.evidence()
 		}
-		if r.At.Time.After(newest.Time) {
-			newest = r.At
-		}
+		newest = later(newest, r.At)
 		b.Readings = append(b.Readings, r)
 	}
-	if t.Window.Window.Ends == "" || t.Latest.Code == "DL" || !newest.Told() {
-		return nil, nil
+	if t.Latest.Code != "DL" {
+		base.At = newest
+		b.estimate(base, at+"/estimatedDeliveryTimeWindow", "estimatedDeliveryTimeWindow", zs.Moment(t.Window.Window.Ends, Place{}))
 	}
-	r := base
-	r.Pointer, r.Codes, r.Classifier, r.At = at+"/estimatedDeliveryTimeWindow", []string{"estimatedDeliveryTimeWindow"}, freight.Estimated, newest
-	if r.ETA, err = zs.Moment(t.Window.Window.Ends, Place{}); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Pointer, err)
-	}
-	b.Readings = append(b.Readings, r)
-	return nil, nil
+	return nil
 }
 
 // base names the shipment. A number that FedEx has for several is left out: what matches by it would be a guess.

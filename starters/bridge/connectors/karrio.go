@@ -61,19 +61,18 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 		if told == "" {
 			told = strings.TrimSpace(e.Date + " " + e.Time)
 		}
-		if r.At, err = zs.Moment(told, Place{}); err != nil {
-			return b, fmt.Errorf("%s/timestamp: %w", r.Pointer, err)
-		}
+		r.At = zs.Moment(told, Place{})
 		if status == "delivered" {
 			r.Evidence = t.evidence()
 		}
 		b.Readings = append(b.Readings, r)
 	}
-	return t.withoutEvents(zs, b, base)
+	return t.withoutEvents(zs, b, base), nil
 }
 
 func (t karrioTracker) base() Reading {
-	r := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}, References: []freight.Reference{{Kind: freight.RefOrder, Value: string(t.Info.Order)}}}
+	r := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}}
+	r.References = []freight.Reference{{Kind: freight.RefOrder, Value: string(t.Info.Order)}}
 	r.Parcels.Of = t.Info.Packages.count()
 	return r
 }
@@ -92,23 +91,14 @@ func (t karrioTracker) evidence() (es []Evidence) {
 }
 
 // withoutEvents adds what stands on the tracker itself: its state where there is no history, and the estimate.
-func (t karrioTracker) withoutEvents(zs Zones, b Batch, base Reading) (_ Batch, err error) {
-	if base.At, err = zs.Moment(t.Updated, Place{}); err != nil {
-		return b, fmt.Errorf("/data/updated_at: %w", err)
-	}
+func (t karrioTracker) withoutEvents(zs Zones, b Batch, r Reading) Batch {
+	r.Pointer, r.At = "/data", zs.Moment(t.Updated, Place{})
 	if len(t.Events) == 0 {
-		r := base
-		r.Pointer, r.Codes = "/data", []string{t.Status}
+		r.Codes = []string{t.Status}
 		b.Readings = append(b.Readings, r)
 	}
-	if t.Estimate == "" || t.Status == "delivered" || !base.At.Told() {
-		return b, nil
+	if t.Status != "delivered" {
+		b.estimate(r, "/data/estimated_delivery", "estimated_delivery", zs.Moment(t.Estimate, Place{}))
 	}
-	r := base
-	r.Pointer, r.Codes, r.Classifier = "/data/estimated_delivery", []string{"estimated_delivery"}, freight.Estimated
-	if r.ETA, err = zs.Moment(t.Estimate, Place{}); err != nil {
-		return b, fmt.Errorf("%s: %w", r.Pointer, err)
-	}
-	b.Readings = append(b.Readings, r)
-	return b, nil
+	return b
 }

@@ -88,34 +88,30 @@ var (
 
 // Moment reads a time as it was written, at a place: in one of the usual ways, or in one of the partner's own layouts,
 // which are Go's. Where the text has no zone, the place's is taken; where that is not one, UTC is assumed. The hour of
-// a mere date is always assumed.
-func (zs Zones) Moment(text string, at Place, own ...string) (Moment, error) {
-	text = strings.TrimSpace(text)
-	m := Moment{Raw: text}
-	if text == "" {
-		return m, nil
-	}
+// a mere date is always assumed. What cannot be read is a moment without a time.
+func (zs Zones) Moment(text string, at Place, own ...string) Moment {
+	m := Moment{Raw: strings.TrimSpace(text)}
 	if m.parse(time.UTC, Instant, zoned) || m.parse(time.UTC, Instant, own) {
 		m.Zone = freight.ZoneFromPayload
-		return m, nil
+		return m
 	}
 	zone := zs.at(at)
 	m.Zone = freight.ZoneFromLocation
 	if zone == nil {
 		zone, m.Zone = time.UTC, freight.ZoneAssumedUTC
 	}
-	if m.parse(zone, Local, local) || m.parse(zone, Local, own) {
-		return m, nil
-	}
-	if m.parse(zone, Day, daily) {
+	if !m.parse(zone, Local, local) && !m.parse(zone, Local, own) {
+		m.parse(zone, Day, daily)
 		m.Zone = freight.ZoneAssumedUTC
-		return m, nil
 	}
-	return m, fmt.Errorf("%q is no time we read: want 2026-11-24T12:00:00+01:00, or give the layout in the connector", text)
+	return m
 }
 
 // parse tries the layouts of one precision. One that has no zone cannot tell an instant.
 func (m *Moment) parse(zone *time.Location, p Precision, layouts []string) bool {
+	if m.Raw == "" {
+		return false
+	}
 	for _, layout := range layouts {
 		if p == Instant && !strings.Contains(layout, "07") {
 			continue

@@ -3,9 +3,6 @@ package connectors
 import (
 	"embed"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 )
 
 //go:embed mappings/*.yaml
@@ -35,17 +32,4 @@ func Partners() (map[string]Partner, error) {
 		ps[name] = Partner{Table: t, Read: func(body []byte) (Batch, error) { return read(zs, body) }}
 	}
 	return ps, nil
-}
-
-// Named is the connector of a partner that is read in Go.
-func Named(name string) (Partner, error) {
-	ps, err := Partners()
-	if err != nil {
-		return Partner{}, err
-	}
-	p, ok := ps[name]
-	if !ok {
-		return p, fmt.Errorf("connectors: no partner %q: known are %s", name, strings.Join(slices.Sorted(maps.Keys(ps)), ", "))
-	}
-	return p, nil
 }

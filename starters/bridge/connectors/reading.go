@@ -54,6 +54,24 @@ type Batch struct {
 	Test     bool // the partner marks it as a test
 }
 
+// estimate adds what a partner expects, as of when it said so; a time that it said at no time is of no use.
+func (b *Batch) estimate(r Reading, pointer, code string, eta Moment) {
+	if !eta.Told() || !r.At.Told() {
+		return
+	}
+	r.Pointer, r.Codes, r.Also, r.Why, r.Evidence = pointer, []string{code}, nil, nil, nil
+	r.Classifier, r.ETA = freight.Estimated, eta
+	b.Readings = append(b.Readings, r)
+}
+
+// later is the later of two moments.
+func later(a, b Moment) Moment {
+	if b.Time.After(a.Time) {
+		return b
+	}
+	return a
+}
+
 // Explained is a scan with how it came about.
 type Explained struct {
 	store.Incoming
@@ -109,18 +127,26 @@ func (p Partner) Explain(d store.Delivery, now time.Time) ([]Explained, error) {
 	case len(b.Readings) > maxReadings:
 		return nil, fmt.Errorf("the delivery tells of %d events: send at most %d at a time", len(b.Readings), maxReadings)
 	}
-	es := make([]Explained, 0, len(b.Readings))
-	seen := make(map[string]bool, len(b.Readings))
-	for _, r := range b.Readings {
+	return p.explainAll(b.Readings, d, now)
+}
+
+// explainAll explains each reading. A delivery without one time that can be is refused: it can be read again when
+// someone has seen to why.
+func (p Partner) explainAll(rs []Reading, d store.Delivery, now time.Time) ([]Explained, error) {
+	es := make([]Explained, 0, len(rs))
+	seen, timed := make(map[string]bool, len(rs)), false
+	for _, r := range rs {
 		e, err := p.explain(r, d, now)
 		if err != nil {
 			return nil, err
 		}
-		if seen[e.Scan.Key] {
-			e.Silent = true
-		}
+		timed = timed || e.Scan.Reason != string(freight.ReasonTimeImplausible)
+		e.Silent = e.Silent || seen[e.Scan.Key]
 		seen[e.Scan.Key] = true
 		es = append(es, e)
+	}
+	if !timed {
+		return nil, fmt.Errorf("%s: %s", es[0].Reading.Pointer, es[0].Surprise)
 	}
 	return es, nil
 }
@@ -289,8 +315,12 @@ const tomorrow = 24 * time.Hour
 func (e *Explained) plausible(d store.Delivery, now time.Time) {
 	s := &e.Scan
 	switch {
+	case e.Silent:
+		return
 	case !e.Reading.At.Told():
 		e.unclassified(freight.ReasonTimeImplausible, "the event has no time")
+	case s.OccurredAt.IsZero():
+		e.unclassified(freight.ReasonTimeImplausible, fmt.Sprintf("the time %q is in no form we read: want 2026-11-24T12:00:00+01:00, or give the connector its layout", e.Reading.At.Raw))
 	case !bounded(s.OccurredAt, now):
 		e.unclassified(freight.ReasonTimeImplausible, fmt.Sprintf("the time %q cannot be", e.Reading.At.Raw))
 	case s.Classifier == freight.Actual && s.OccurredAt.After(now.Add(tomorrow)):
@@ -298,7 +328,7 @@ func (e *Explained) plausible(d store.Delivery, now time.Time) {
 	default:
 		return
 	}
-	s.OccurredAt, s.ZoneSource, e.Silent = d.ReceivedAt.UTC(), freight.ZoneAssumedUTC, false
+	s.OccurredAt, s.ZoneSource = d.ReceivedAt.UTC(), freight.ZoneAssumedUTC
 }
 
 // key is the same for the same statement, in whatever delivery it comes: the numbers that may be told later are not
@@ -308,8 +338,11 @@ func (e *Explained) key() string {
 	if s.Reason == string(freight.ReasonTimeImplausible) {
 		s.OccurredAt = time.Time{} // ours
 	}
-	about := append(slices.Clone(e.Reading.Identity), freight.Reference{Kind: "place", Value: e.Reading.Place.String()}, freight.Reference{Kind: "told", Value: e.Reading.At.Raw},
-		freight.Reference{Kind: "codes", Value: strings.Join(append(slices.Clone(e.Reading.Codes), e.Reading.Why...), "|")}, freight.Reference{Kind: "part", Value: e.Reading.Parcel + "|" + e.Reading.Leg})
+	r := e.Reading
+	about := append(slices.Clone(r.Identity),
+		freight.Reference{Kind: "place", Value: r.Place.String()}, freight.Reference{Kind: "told", Value: r.At.Raw},
+		freight.Reference{Kind: "codes", Value: strings.Join(slices.Concat(r.Codes, r.Why), "|")}, freight.Reference{Kind: "part", Value: r.Parcel + "|" + r.Leg},
+	)
 	return contentKey(store.Incoming{Scan: s, References: about})
 }
 

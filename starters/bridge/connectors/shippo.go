@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"cmp"
 	"fmt"
 
 	"waybill/workflows/freight"
@@ -45,48 +46,26 @@ func readShippo(zs Zones, body []byte) (b Batch, err error) {
 	}
 	b.Test = w.Test
 	t := w.Data
-	base := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}, References: []freight.Reference{{Kind: freight.RefCustomer, Value: string(t.Metadata)}}}
+	base := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}}
+	base.References = []freight.Reference{{Kind: freight.RefCustomer, Value: string(t.Metadata)}}
 	for i, s := range t.History {
-		if err := b.addShippo(zs, base, s, fmt.Sprintf("/data/tracking_history/%d", i)); err != nil {
-			return b, err
-		}
+		b.addShippo(zs, base, s, fmt.Sprintf("/data/tracking_history/%d", i))
 	}
 	if t.Status == nil {
 		return b, nil
 	}
-	if err := b.addShippo(zs, base, *t.Status, "/data/tracking_status"); err != nil {
-		return b, err
+	b.addShippo(zs, base, *t.Status, "/data/tracking_status")
+	if t.Status.Status != "DELIVERED" {
+		base.At = zs.Moment(cmp.Or(t.Status.Updated, t.Status.At), Place{})
+		b.estimate(base, "/data/eta", "eta", zs.Moment(t.ETA, Place{}))
 	}
-	return b, b.addShippoEstimate(zs, base, t)
+	return b, nil
 }
 
-func (b *Batch) addShippo(zs Zones, r Reading, s shippoStatus, at string) (err error) {
+func (b *Batch) addShippo(zs Zones, r Reading, s shippoStatus, at string) {
 	r.Pointer, r.Text = at, s.Details
 	r.Codes, r.Also, r.Why = []string{join(s.Status, s.Substatus.Code), s.Substatus.Code, s.Status}, []string{s.Status}, []string{s.Substatus.Code}
 	r.Place = Place{s.Location.City, s.Location.State, s.Location.Country}
-	if r.At, err = zs.Moment(s.At, r.Place); err != nil {
-		return fmt.Errorf("%s/status_date: %w", at, err)
-	}
+	r.At = zs.Moment(s.At, r.Place)
 	b.Readings = append(b.Readings, r)
-	return nil
-}
-
-// addShippoEstimate adds the estimate as of when the status was said, until it is delivered.
-func (b *Batch) addShippoEstimate(zs Zones, r Reading, t shippoTrack) (err error) {
-	if t.ETA == "" || t.Status.Status == "DELIVERED" {
-		return nil
-	}
-	r.Pointer, r.Codes, r.Classifier = "/data/eta", []string{"eta"}, freight.Estimated
-	if r.ETA, err = zs.Moment(t.ETA, Place{}); err != nil {
-		return fmt.Errorf("/data/eta: %w", err)
-	}
-	said := t.Status.Updated
-	if said == "" {
-		said = t.Status.At
-	}
-	if r.At, err = zs.Moment(said, Place{}); err != nil {
-		return fmt.Errorf("/data/tracking_status/object_updated: %w", err)
-	}
-	b.Readings = append(b.Readings, r)
-	return nil
 }

@@ -60,12 +60,10 @@ func readUPS(zs Zones, body []byte) (b Batch, err error) {
 		return b, err
 	}
 	if w.Number != "" {
-		return w.read(zs)
+		return w.read(zs), nil
 	}
 	for i, s := range w.Response.Shipment {
-		if err := s.read(zs, &b, fmt.Sprintf("/trackResponse/shipment/%d", i)); err != nil {
-			return b, err
-		}
+		s.read(zs, &b, fmt.Sprintf("/trackResponse/shipment/%d", i))
 	}
 	if len(w.Response.Shipment) == 0 {
 		return b, errors.New("/trackingNumber: it is missing: want a Track Alert or a Track API response")
@@ -73,29 +71,22 @@ func readUPS(zs Zones, body []byte) (b Batch, err error) {
 	return b, nil
 }
 
-func (a upsAlert) read(zs Zones) (b Batch, err error) {
-	r := Reading{Carrier: "UPS", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: a.Number}}, Codes: a.Status.codes(), Text: a.Status.Description, Place: a.Location.place()}
-	r.Why = r.Codes
-	if r.At, err = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, "", r.Place); err != nil {
-		return b, fmt.Errorf("/localActivityDate: %w", err)
-	}
+func (a upsAlert) read(zs Zones) (b Batch) {
+	r := Reading{Carrier: "UPS", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: a.Number}}, Text: a.Status.Description, Place: a.Location.place()}
+	r.Codes, r.Why = a.Status.codes(), a.Status.codes()
+	r.At = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, "", r.Place)
 	if a.Status.Type == "D" {
 		r.Evidence = upsEvidence(a.Received, "", a.Photo)
 	}
 	b.Readings = append(b.Readings, r)
-	if a.Scheduled == "" || a.Status.Type == "D" {
-		return b, nil
+	if a.Status.Type != "D" {
+		b.estimate(r, "/scheduledDeliveryDate", "scheduledDeliveryDate", zs.Moment(string(a.Scheduled), r.Place))
 	}
-	r.Pointer, r.Codes, r.Why, r.Classifier = "/scheduledDeliveryDate", []string{"scheduledDeliveryDate"}, nil, freight.Estimated
-	if r.ETA, err = zs.Moment(string(a.Scheduled), r.Place); err != nil {
-		return b, fmt.Errorf("/scheduledDeliveryDate: %w", err)
-	}
-	b.Readings = append(b.Readings, r)
-	return b, nil
+	return b
 }
 
 // upsMoment takes GMT where it is told, else the local time with its offset, else the clock of the place.
-func upsMoment(zs Zones, date, clock, gmtDate, gmtClock loose, offset string, at Place) (Moment, error) {
+func upsMoment(zs Zones, date, clock, gmtDate, gmtClock loose, offset string, at Place) Moment {
 	switch {
 	case gmtDate != "" && gmtClock != "":
 		return zs.Moment(string(gmtDate+gmtClock)+"Z", at, "20060102150405Z07:00")
@@ -161,9 +152,10 @@ func (s upsShipment) delivered() (n int) {
 	return n
 }
 
-func (s upsShipment) read(zs Zones, b *Batch, at string) (err error) {
+func (s upsShipment) read(zs Zones, b *Batch, at string) {
 	for i, p := range s.Package {
-		base := Reading{Carrier: "UPS", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: s.Inquiry}}, Parcel: p.Number, Parcels: Parcels{Of: p.Count.count(), Delivered: s.delivered()}}
+		base := Reading{Carrier: "UPS", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: s.Inquiry}}, Parcel: p.Number}
+		base.Parcels = Parcels{Of: p.Count.count(), Delivered: s.delivered()}
 		if p.Number != s.Inquiry {
 			base.References = append(base.References, freight.Reference{Kind: freight.RefTracking, Value: p.Number})
 		}
@@ -172,16 +164,13 @@ func (s upsShipment) read(zs Zones, b *Batch, at string) (err error) {
 		}
 		for j, a := range p.Activity {
 			r := base
-			r.Pointer, r.Codes, r.Text, r.Place = fmt.Sprintf("%s/package/%d/activity/%d", at, i, j), a.Status.codes(), a.Status.Description, a.Location.Address.place()
-			r.Why = r.Codes
-			if r.At, err = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, a.Offset, r.Place); err != nil {
-				return fmt.Errorf("%s/date: %w", r.Pointer, err)
-			}
+			r.Pointer, r.Text, r.Place = fmt.Sprintf("%s/package/%d/activity/%d", at, i, j), a.Status.Description, a.Location.Address.place()
+			r.Codes, r.Why = a.Status.codes(), a.Status.codes()
+			r.At = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, a.Offset, r.Place)
 			if a.Status.Type == "D" {
 				r.Evidence = upsEvidence(p.Delivery.Received, p.Delivery.Signature.Image, p.Delivery.Photo.Photo)
 			}
 			b.Readings = append(b.Readings, r)
 		}
 	}
-	return nil
 }

@@ -26,7 +26,10 @@ import (
 
 // Command makes the connector command. now is the clock by which times are judged.
 func Command(now func() time.Time) *cobra.Command {
-	c := &cobra.Command{Use: "connector", Short: "Try partners' payloads, and make connectors for them", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use: "connector", Short: "Try partners' payloads, and make connectors for them", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(list(now), events(), run(now), test(now), scaffold(now))
 	return c
 }

@@ -21,7 +21,9 @@ func run(now func() time.Time) *cobra.Command {
 	var explain, tests bool
 	c := &cobra.Command{
 		Use: "run CONNECTOR FILE...", Short: "Print the canonical events that a connector makes of payloads, one a line", Args: cobra.MinimumNArgs(2),
-		Long: "Print the canonical events that a connector makes of payloads, one a line.\n\nCONNECTOR is a name, or name@version. A FILE of - is standard input. What is not as expected - a refusal, a code without\na meaning, a time that cannot be - is told on standard error with its place, and the exit code is 1.",
+		Long: "Print the canonical events that a connector makes of payloads, one a line.\n\n" +
+			"CONNECTOR is a name, or name@version. A FILE of - is standard input. What is not as expected - a refusal, a code without\n" +
+			"a meaning, a time that cannot be - is told on standard error with its place, and the exit code is 1.",
 		RunE: func(c *cobra.Command, args []string) error {
 			x, err := find(args[0], dir, tests)
 			if err != nil {

@@ -137,11 +137,11 @@ func (c *Connector) reading(v any, i int) (r connectors.Reading, test bool, _ er
 			return r, false, err
 		}
 	}
-	err := t.times(c)
 	if cl := t.r.Classifier; cl != "" && !slices.Contains(classifiers, cl) {
 		return r, false, fmt.Errorf("classifier: %q: want actual, estimated or planned", cl)
 	}
-	return t.r, t.test, err
+	t.r.At, t.r.ETA = c.moment(t.at, t.r.Place), c.moment(t.eta, t.r.Place)
+	return t.r, t.test, nil
 }
 
 func (t *told) set(name string, v any) error {
@@ -169,25 +169,14 @@ func (t *told) set(name string, v any) error {
 	return nil
 }
 
-// times reads the times of an event, at its place.
-func (t *told) times(c *Connector) (err error) {
-	if t.r.At, err = c.moment(t.at, t.r.Place); err != nil {
-		return fmt.Errorf("at: %w", err)
-	}
-	if t.r.ETA, err = c.moment(t.eta, t.r.Place); err != nil {
-		return fmt.Errorf("eta: %w", err)
-	}
-	return nil
-}
-
 // moment reads a time. A local one at a place we do not know is one of the connector's zone.
-func (c *Connector) moment(text string, at connectors.Place) (connectors.Moment, error) {
-	m, err := c.zones.Moment(text, at, c.Layouts...)
-	if err != nil || c.zone == nil || m.Precision != connectors.Local || m.Zone != freight.ZoneAssumedUTC {
-		return m, err
+func (c *Connector) moment(text string, at connectors.Place) connectors.Moment {
+	m := c.zones.Moment(text, at, c.Layouts...)
+	if c.zone == nil || m.Precision != connectors.Local || m.Zone != freight.ZoneAssumedUTC {
+		return m
 	}
 	t := m.Time
 	m.Time = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), c.zone).UTC()
 	m.Zone = freight.ZoneFromLocation
-	return m, nil
+	return m
 }

@@ -135,7 +135,7 @@ func TestBodyThatIsNoGoodIsRefusedInWords(t *testing.T) {
 		"a word nobody knows":           {"json", `{trakcing: "1"}`, `{}`, "trakcing: want one of"},
 		"an object for a text":          {"json", `{tracking: {a: 1}}`, `{}`, "tracking: it is object"},
 		"a classifier nobody knows":     {"json", `{tracking: "1", code: "A", classifier: "maybe"}`, `{}`, "maybe"},
-		"a time nobody reads":           {"json", `{tracking: "1", code: "A", at: "noon"}`, `{}`, `at: "noon"`},
+		"a time nobody reads":           {"json", `{tracking: "1", code: "A", at: "noon"}`, `{}`, `the time "noon"`},
 		"what the program itself says":  {"json", `error("send version 2")`, `{}`, "send version 2"},
 		"no event":                      {"json", `empty`, `{}`, "no event"},
 		"an event without a number":     {"json", `{code: "A", at: "2026-11-20T08:00:00Z"}`, `{}`, "names no shipment"},
