@@ -3,6 +3,7 @@ package connectors_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -219,5 +220,20 @@ func TestDeliveryThatTellsTooMuchIsRefused(t *testing.T) {
 	}
 	if _, err := partner(t, "fedex").Decode(delivery("fedex", writeFedEx(es...)), noon); err == nil {
 		t.Error("10,001 events were taken")
+	}
+}
+
+func TestSameCodeInOneMinuteAtTwoPlacesIsTwoStatements(t *testing.T) {
+	body := strings.Replace(string(writeAfterShip(at("InTransit_007", 0), at("InTransit_007", 0))), `"city":"Gent"`, `"city":"Brugge"`, 1)
+	in, err := partner(t, "aftership").Decode(delivery("aftership", []byte(body)), noon)
+	if err != nil || len(in) != 2 || in[0].Scan.Key == in[1].Scan.Key {
+		t.Errorf("%d scans, %v", len(in), err)
+	}
+}
+
+func TestStatementThatStandsTwiceInADeliveryIsOneScan(t *testing.T) {
+	in, err := partner(t, "shippo").Decode(delivery("shippo", writeShippo(at("TRANSIT", 0), at("TRANSIT", 0))), noon)
+	if err != nil || len(in) != 1 {
+		t.Errorf("%d scans, %v", len(in), err)
 	}
 }
