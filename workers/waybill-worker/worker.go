@@ -181,7 +181,7 @@ func (h *house) serve(ctx context.Context) error {
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.store.Health) })
-	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)))
+	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
 	return g.Wait()
 }
 

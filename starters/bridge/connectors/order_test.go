@@ -56,8 +56,8 @@ func (b *inbox) state(t testing.TB) string {
 	return string(text)
 }
 
-// decode gives the scans of each event in a delivery of its own, and of all of them in one, as histories come.
-func decode(t testing.TB, p connectors.Partner, es []told) (each [][]store.Incoming, whole []store.Incoming) {
+// parts gives the scans of each event in a delivery of its own, and of all of them in one, as histories come.
+func parts(t testing.TB, p connectors.Partner, es []told) (each [][]store.Incoming, whole []store.Incoming) {
 	t.Helper()
 	for _, e := range es {
 		in, err := p.Decode(delivery(p.Name, writers[p.Name](e)), noon)
@@ -100,7 +100,7 @@ func TestAll720OrdersOfAShipmentWithRepeatsMakeOneJourney(t *testing.T) {
 		for i, code := range six[name] {
 			es = append(es, at(code, 60*i))
 		}
-		each, whole := decode(t, p, es)
+		each, whole := parts(t, p, es)
 		var first inbox
 		first.take(whole)
 		want, orders := first.state(t), 0
@@ -143,7 +143,7 @@ func TestTenThousandLongShipmentsInAnyOrderMakeOneJourney(t *testing.T) {
 		for range rapid.IntRange(7, 25).Draw(rt, "events") {
 			es = append(es, at(rapid.SampledFrom(codes).Draw(rt, "code"), rapid.IntRange(0, 90).Draw(rt, "minute")))
 		}
-		each, whole := decode(t, p, es)
+		each, whole := parts(t, p, es)
 		var first inbox
 		first.take(whole)
 		want := first.state(t)

@@ -11,9 +11,6 @@ import (
 	"waybill/starters/bridge/connectors"
 )
 
-// noon is when everything here is received.
-var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-
 // told is one event in no partner's words.
 type told struct {
 	code string // as the partner's table has it

@@ -298,17 +298,12 @@ func (e *Explained) eta(now time.Time) {
 	if !eta.Told() || e.Scan.Classifier == freight.Actual {
 		return
 	}
-	if !bounded(eta.Time, now) {
+	if plausibleTime(eta.Time, now, "") != nil {
 		e.Surprise = fmt.Sprintf("the estimate %q cannot be: it was left out", eta.Raw)
 		return
 	}
 	e.Scan.ETA = eta.Time
 }
-
-func bounded(t, now time.Time) bool { return !t.Before(earliest) && !t.After(now.Add(ahead)) }
-
-// tomorrow is how far ahead of us an actual event may lie: a local time taken for UTC is at most 14 hours ahead.
-const tomorrow = 24 * time.Hour
 
 // plausible keeps a statement whose time cannot be, under the time we received it: a history is not refused for one
 // of its lines, and no milestone stands on such a time.
@@ -321,9 +316,9 @@ func (e *Explained) plausible(d store.Delivery, now time.Time) {
 		e.unclassified(freight.ReasonTimeImplausible, "the event has no time")
 	case s.OccurredAt.IsZero():
 		e.unclassified(freight.ReasonTimeImplausible, fmt.Sprintf("the time %q is in no form we read: want 2026-11-24T12:00:00+01:00, or give the connector its layout", e.Reading.At.Raw))
-	case !bounded(s.OccurredAt, now):
+	case plausibleTime(s.OccurredAt, now, "") != nil:
 		e.unclassified(freight.ReasonTimeImplausible, fmt.Sprintf("the time %q cannot be", e.Reading.At.Raw))
-	case s.Classifier == freight.Actual && s.OccurredAt.After(now.Add(tomorrow)):
+	case s.Classifier == freight.Actual && s.OccurredAt.After(now.Add(clockSlack)):
 		e.unclassified(freight.ReasonTimeImplausible, fmt.Sprintf("the time %q is to come, and yet it is reported as done", e.Reading.At.Raw))
 	default:
 		return

@@ -1,8 +1,10 @@
-package main
+package script
 
 import (
 	"fmt"
 	"math/big"
+
+	"waybill/workflows/freight"
 )
 
 // The oracle knows what every invoice should be. It is written from the contracts as they stand on paper, works in
@@ -63,22 +65,46 @@ func detention(halfHours int64) int64 {
 	return (over + 1) / 2 * 5000
 }
 
+// kg is the weight that the delivery was released with: a backorder's first part is released with all of it.
+func (p *Plan) kg() int64 {
+	if p.Situation == Backorder {
+		return p.ordered * pieceKg
+	}
+	return p.pieces * pieceKg
+}
+
 // expected is the net a shipment's invoice should have, in cents.
-func (s *shipmentPlan) expected() int64 {
-	if s.situation == cancelled {
+func (p *Plan) expected() int64 {
+	if p.Situation == Cancelled {
 		return 0
 	}
-	sell := map[string]tariff{"ACME": acmeSouth, "ACMW": acmeRest, "BOLT": bolt}[s.customer]
-	linehaul, fuel := sell.carriage(s.kg())
+	sell := map[string]tariff{"ACME": acmeSouth, "ACMW": acmeRest, "BOLT": bolt}[p.customer]
+	linehaul, fuel := sell.carriage(p.kg())
 	net := linehaul + fuel
-	if s.customer != "BOLT" {
-		net += s.pieces * s.price
+	if p.customer != "BOLT" {
+		net += p.pieces * p.price
 	}
-	switch s.situation {
-	case disputeApproved:
-		net += s.detention
-	case disputeRejected:
-		net += detention(s.halfHours)
+	switch p.Situation {
+	case DisputeApproved:
+		net += p.detention
+	case DisputeRejected:
+		net += detention(p.halfHours)
 	}
 	return net
+}
+
+// Expectation is what the oracle says of one shipment.
+type Expectation struct {
+	Shipment  freight.ShipmentID `json:"shipment"`
+	Situation Situation          `json:"situation"`
+	Net       string             `json:"net"` // of the invoice; 0.00 for none
+	Events    int                `json:"events"`
+}
+
+// Oracle is all that must come of a playing.
+func (s *Show) Oracle() (es []Expectation) {
+	for _, p := range s.Plans {
+		es = append(es, Expectation{p.ID, p.Situation, dollars(p.expected()), p.distinct})
+	}
+	return es
 }
