@@ -57,7 +57,7 @@ func readAfterShip(zs Zones, body []byte) (b Batch, err error) {
 	for i, c := range t.Checkpoints {
 		r := base
 		r.Pointer, r.Text = fmt.Sprintf("%s/checkpoints/%d", at, i), c.Message
-		r.Codes, r.Why, r.Place = []string{c.Subtag, c.Tag}, []string{c.Subtag}, Place{c.City, c.State, c.Country}
+		r.Codes, r.Also, r.Place = []string{c.Subtag, c.Tag}, []string{c.Tag}, Place{c.City, c.State, c.Country}
 		if c.City == "" {
 			r.Place.City = c.Place
 		}

@@ -122,9 +122,10 @@ func TestTimeThatCannotBeMovesNothingAndLosesNoOtherLine(t *testing.T) {
 
 func TestContradictionDeliversNothing(t *testing.T) {
 	for name, body := range map[string]string{
-		"dhl":    `{"shipments":[{"id":1,"events":[{"timestamp":"2026-11-20T08:00:00","statusCode":"pre-transit","status":"DELIVERED","location":{"address":{"countryCode":"NL"}}}]}]}`,
-		"shippo": `{"event":"track_updated","data":{"carrier":"usps","tracking_number":"P1","tracking_history":[{"status":"DELIVERED","substatus":{"code":"information_received"},"status_date":"2026-11-20T08:00:00Z"}]}}`,
-		"fedex":  `{"output":{"completeTrackResults":[{"trackResults":[{"trackingNumberInfo":{"trackingNumber":"P1"},"scanEvents":[{"date":"2026-11-20T08:00:00Z","eventType":"DL","derivedStatusCode":"IT"}]}]}]}}`,
+		"dhl":       `{"shipments":[{"id":1,"events":[{"timestamp":"2026-11-20T08:00:00","statusCode":"pre-transit","status":"DELIVERED","location":{"address":{"countryCode":"NL"}}}]}]}`,
+		"shippo":    `{"event":"track_updated","data":{"carrier":"usps","tracking_number":"P1","tracking_history":[{"status":"DELIVERED","substatus":{"code":"information_received"},"status_date":"2026-11-20T08:00:00Z"}]}}`,
+		"aftership": `{"msg":{"tracking_number":"P1","slug":"x","checkpoints":[{"tag":"InTransit","subtag":"Delivered_001","checkpoint_time":"2026-11-20T08:00:00Z"}]}}`,
+		"fedex":     `{"output":{"completeTrackResults":[{"trackResults":[{"trackingNumberInfo":{"trackingNumber":"P1"},"scanEvents":[{"date":"2026-11-20T08:00:00Z","eventType":"DL","derivedStatusCode":"IT"}]}]}]}}`,
 	} {
 		e := explain(t, name, []byte(body))[0]
 		if e.Scan.Milestone != freight.Unclassified || e.Scan.Reason != string(freight.ReasonContradictory) || e.Surprise == "" {
@@ -223,7 +224,7 @@ func TestEvidenceIsKeptByItsBytesAndANameIsNoSignature(t *testing.T) {
 }
 
 func TestSignatureThatIsOneProvesTheDelivery(t *testing.T) {
-	body := `{"trackingNumber":"P1","gmtActivityDate":"20261120","gmtActivityTime":"130000","activityStatus":{"type":"D","code":"FS"},"deliveryPhoto":"` + image + `"}`
+	body := `{"trackingNumber":"P1","gmtActivityDate":"20261120","gmtActivityTime":"130000","activityStatus":{"type":"D","code":"FS"},"deliveryPhoto":{"photo":"` + image + `"}}`
 	photo := explain(t, "ups", []byte(body))[0]
 	if len(photo.Scan.Documents) != 1 || photo.Scan.Documents[0].Kind != freight.DocumentPhoto || photo.Scan.Documents[0].Signed {
 		t.Errorf("a photo is %+v", photo.Scan.Documents)
@@ -287,6 +288,12 @@ func TestFirstParcelOfSeveralDeliversNothing(t *testing.T) {
 		if s.Milestone != c.want || s.Pieces != c.pieces {
 			t.Errorf("%s: %s %+v, want %s %+v", name, s.Milestone, s.Pieces, c.want, c.pieces)
 		}
+	}
+}
+
+func TestParcelAloneSaysNothingOfItsShipmentsPieces(t *testing.T) {
+	if s := explain(t, "fedex", writeFedEx(at("DL", 0)))[0].Scan; s.Milestone != freight.Delivered || s.Pieces != (freight.Pieces{}) {
+		t.Errorf("%s %+v", s.Milestone, s.Pieces)
 	}
 }
 

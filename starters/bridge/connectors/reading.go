@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -94,11 +95,11 @@ type Partner struct {
 var _ Connector = Partner{}
 
 const (
-	// maxReadings bounds what one delivery may say: a history of 5,000 scans is read, ten times a long one.
-	maxReadings = 10_000
-	maxCode     = 60 // bytes of a partner's code
-	maxKept     = 40 // bytes of a code as a scan keeps it
-	maxCarrier  = 20
+	// MaxReadings bounds what one delivery may say: a history of 5,000 scans is read, ten times a long one.
+	MaxReadings = 10_000
+	maxCode     = 60  // bytes of a partner's code
+	maxKept     = 40  // bytes of a code as a scan keeps it
+	maxCarrier  = 20  // bytes
 	maxValue    = 100 // bytes of a reference
 	maxRefs     = 20
 )
@@ -121,11 +122,11 @@ func (p Partner) Explain(d store.Delivery, now time.Time) ([]Explained, error) {
 	case err != nil:
 		return nil, err
 	case b.Test && !p.Tests:
-		return nil, fmt.Errorf("the delivery is marked as a test: a test never becomes a scan")
+		return nil, errors.New("the delivery is marked as a test: a test never becomes a scan")
 	case len(b.Readings) == 0:
-		return nil, fmt.Errorf("the delivery tells of no event")
-	case len(b.Readings) > maxReadings:
-		return nil, fmt.Errorf("the delivery tells of %d events: send at most %d at a time", len(b.Readings), maxReadings)
+		return nil, errors.New("the delivery tells of no event")
+	case len(b.Readings) > MaxReadings:
+		return nil, fmt.Errorf("the delivery tells of %d events: send at most %d at a time", len(b.Readings), MaxReadings)
 	}
 	return p.explainAll(b.Readings, d, now)
 }
@@ -219,7 +220,7 @@ func (e *Explained) unclassified(why freight.Reason, surprise string) {
 // parcels keeps the delivery of one parcel from passing for that of the shipment.
 func (e *Explained) parcels() {
 	p, s := e.Reading.Parcels, &e.Scan
-	if s.Milestone != freight.Delivered || p.Of <= 0 {
+	if s.Milestone != freight.Delivered || s.Classifier != freight.Actual || p.Of <= 1 {
 		return
 	}
 	if p.Whole {
@@ -343,17 +344,20 @@ func (e *Explained) key() string {
 
 // references are the numbers the shipment may be found by. A number of the form of our own ids may be one.
 func references(carrier freight.CarrierCode, r Reading) (rs []freight.Reference) {
-	for _, ref := range append(slices.Clone(r.Identity), r.References...) {
+	add := func(ref freight.Reference) {
+		if ref.Value != "" && !slices.Contains(rs, ref) && len(rs) < maxRefs {
+			rs = append(rs, ref)
+		}
+	}
+	for _, ref := range slices.Concat(r.Identity, r.References) {
 		ref.Value = cut(strings.TrimSpace(ref.Value), maxValue)
 		if ref.Kind == freight.RefTracking || ref.Kind == freight.RefPRO {
 			ref.Carrier = carrier
 		}
 		if freight.ShipmentID(ref.Value).Valid() && ref.Kind == freight.RefCustomer {
-			rs = append(rs, freight.Reference{Kind: freight.RefShipment, Value: ref.Value})
+			add(freight.Reference{Kind: freight.RefShipment, Value: ref.Value})
 		}
-		if ref.Value != "" && !slices.Contains(rs, ref) && len(rs) < maxRefs {
-			rs = append(rs, ref)
-		}
+		add(ref)
 	}
 	return rs
 }

@@ -34,6 +34,10 @@ func (p upsPlace) place() Place {
 	return Place{p.City, p.State, p.Country}
 }
 
+type upsPhoto struct {
+	Photo string `json:"photo"`
+}
+
 // upsAlert is a Track Alert: one event, with its local time and in GMT, and no history.
 type upsAlert struct {
 	Number    string    `json:"trackingNumber"`
@@ -45,7 +49,7 @@ type upsAlert struct {
 	Status    upsStatus `json:"activityStatus"`
 	Scheduled loose     `json:"scheduledDeliveryDate"`
 	Received  string    `json:"receivedBy"`
-	Photo     string    `json:"deliveryPhoto"`
+	Photo     upsPhoto  `json:"deliveryPhoto"`
 }
 
 // readUPS reads a Track Alert, or a response of the Track API.
@@ -76,7 +80,7 @@ func (a upsAlert) read(zs Zones) (b Batch) {
 	r.Codes, r.Why = a.Status.codes(), a.Status.codes()
 	r.At = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, "", r.Place)
 	if a.Status.Type == "D" {
-		r.Evidence = upsEvidence(a.Received, "", a.Photo)
+		r.Evidence = upsEvidence(a.Received, "", a.Photo.Photo)
 	}
 	b.Readings = append(b.Readings, r)
 	if a.Status.Type != "D" {
@@ -125,9 +129,7 @@ type upsShipment struct {
 			Signature struct {
 				Image string `json:"image"`
 			} `json:"signature"`
-			Photo struct {
-				Photo string `json:"photo"`
-			} `json:"deliveryPhoto"`
+			Photo upsPhoto `json:"deliveryPhoto"`
 		} `json:"deliveryInformation"`
 		Activity []struct {
 			Date     loose  `json:"date"`

@@ -159,15 +159,12 @@ func (c *Connector) run(v any) (out []any, _ error) {
 			return nil, fmt.Errorf("the program of %s took more than %s over it", c.ID(), c.Limits.Time)
 		case failed:
 			return nil, fmt.Errorf("the program of %s: %w", c.ID(), err)
-		case len(out) >= maxEvents:
-			return nil, fmt.Errorf("the program of %s made more than %d events of it", c.ID(), maxEvents)
+		case len(out) >= connectors.MaxReadings:
+			return nil, fmt.Errorf("the program of %s made more than %d events of it", c.ID(), connectors.MaxReadings)
 		}
 		out = append(out, v)
 	}
 }
-
-// maxEvents bounds what one delivery may say: a long history has some hundred events.
-const maxEvents = 10_000
 
 // classifiers are the words a program may say for one.
 var classifiers = []freight.Classifier{freight.Actual, freight.Estimated, freight.Planned}
