@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -83,6 +84,9 @@ type Explained struct {
 	Surprise string // why it is not what its sender may have meant; "" for what is as expected
 }
 
+// Where says in words where the statement stands in its delivery.
+func (e Explained) Where() string { return cmp.Or(e.Reading.Pointer, "the delivery") }
+
 // Partner is a connector made of a reader, which knows how a partner writes, and a table, which knows what its codes mean.
 type Partner struct {
 	Table
@@ -147,7 +151,7 @@ func (p Partner) explainAll(rs []Reading, d store.Delivery, now time.Time) ([]Ex
 		es = append(es, e)
 	}
 	if !timed {
-		return nil, fmt.Errorf("%s: %s", es[0].Reading.Pointer, es[0].Surprise)
+		return nil, fmt.Errorf("%s: %s", es[0].Where(), es[0].Surprise)
 	}
 	return es, nil
 }
@@ -156,7 +160,7 @@ func (p Partner) explain(r Reading, d store.Delivery, now time.Time) (Explained,
 	e := Explained{Reading: r, Table: p.ID()}
 	carrier := p.carrier(r.Carrier)
 	if e.References = references(carrier, r); len(e.References) == 0 {
-		return e, fmt.Errorf("%s: the event names no shipment: send its tracking number", r.Pointer)
+		return e, fmt.Errorf("%s: the event names no shipment: send its tracking number", e.Where())
 	}
 	e.Scan = freight.Scan{Source: d.Source, Classifier: r.Classifier, OccurredAt: r.At.Time, ZoneSource: r.At.Zone, Carrier: carrier}
 	if e.Scan.Classifier == "" {

@@ -67,10 +67,10 @@ func runFile(c *cobra.Command, x explainer, file, source string, explain bool, n
 	for _, e := range es {
 		if e.Surprise != "" && !e.Silent {
 			surprises++
-			fmt.Fprintf(c.ErrOrStderr(), "%s: %s: %s\n", file, e.Reading.Pointer, e.Surprise)
+			fmt.Fprintf(c.ErrOrStderr(), "%s: %s: %s\n", file, e.Where(), e.Surprise)
 		}
 		if e.Silent && explain {
-			fmt.Fprintf(c.ErrOrStderr(), "%s: %s: no event: %s\n", file, e.Reading.Pointer, silence(e))
+			fmt.Fprintf(c.ErrOrStderr(), "%s: %s: no event: %s\n", file, e.Where(), silence(e))
 		}
 		if e.Silent {
 			continue
