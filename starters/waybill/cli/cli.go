@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"waybill/internal/cluster"
+	"waybill/starters/bridge/connectors/connectorcli"
 )
 
 // app is one run of the command.
@@ -79,6 +80,7 @@ func (a *app) command() *cobra.Command {
 	f.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for an answer")
 	f.StringVar(&a.codec, "codec-keys", os.Getenv("WAYBILL_CODEC_KEY_FILE"), "key ring, where payloads are encrypted")
 	c.AddCommand(a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver())
+	c.AddCommand(connectorcli.Command(time.Now))
 	return c
 }
 
