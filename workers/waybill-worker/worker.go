@@ -155,13 +155,7 @@ func (h *house) check(ctx context.Context) (missing []string) {
 	if err := h.store.Health(ctx); err != nil {
 		missing = append(missing, err.Error())
 	}
-	names, err := cluster.Missing(ctx, h.temporal, cluster.Namespace())
-	if err != nil {
-		missing = append(missing, err.Error())
-	}
-	for _, n := range names {
-		missing = append(missing, "search attribute "+n+" in Temporal: run waybill-admin temporal setup")
-	}
+	missing = append(missing, cluster.Check(ctx, h.temporal, cluster.Namespace())...)
 	return append(missing, odoo.Check(ctx, h.status.Odoo, h.money.Odoo, h.config.Odoo.FreightProduct)...)
 }
 
