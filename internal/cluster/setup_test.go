@@ -39,7 +39,7 @@ func bare(t *testing.T) client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.Stop() })
+	t.Cleanup(d.Stop)
 	t.Setenv("TEMPORAL_ADDRESS", d.Address)
 	c, err := cluster.Dial(t.Context(), cluster.Options{})
 	if err != nil {
