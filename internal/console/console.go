@@ -10,11 +10,17 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"waybill/workflows/freight"
 )
 
 // The exit codes.
@@ -101,6 +107,69 @@ func Group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	}
 	c.AddCommand(subs...)
 	return c
+}
+
+// Choice adds a flag with few values: the shell completes them, and any other is misuse. A list filtered by a typo
+// would be empty, and look like good news.
+func Choice[T ~string](c *cobra.Command, into *T, flag, usage string, values []T) {
+	words := make([]string, len(values))
+	for i, v := range values {
+		words[i] = string(v)
+	}
+	c.Flags().Var(&checked{Value: &word[T]{into}, check: func(s string) error {
+		if slices.Contains(words, s) {
+			return nil
+		}
+		return fmt.Errorf("want one of %s", strings.Join(words, ", "))
+	}}, flag, usage+": "+strings.Join(words, ", "))
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+}
+
+// Limit adds --limit, how many a list may have, from 1.
+func Limit(c *cobra.Command, into *int, otherwise int) {
+	c.Flags().IntVar(into, "limit", otherwise, "at most so many")
+	f := c.Flags().Lookup("limit")
+	f.Value = &checked{Value: f.Value, check: func(s string) error {
+		if n, err := strconv.Atoi(s); err != nil || n < 1 {
+			return errors.New("want a number from 1")
+		}
+		return nil
+	}}
+}
+
+// checked is a flag that takes only what passes its check.
+type checked struct {
+	pflag.Value
+	check func(string) error
+}
+
+// Set implements pflag.Value.
+func (c *checked) Set(s string) error {
+	if err := c.check(s); err != nil {
+		return err
+	}
+	return c.Value.Set(s)
+}
+
+// word is a flag with one word.
+type word[T ~string] struct{ into *T }
+
+// Set implements pflag.Value.
+func (w *word[T]) Set(s string) error { *w.into = T(s); return nil }
+
+// String implements pflag.Value.
+func (w *word[T]) String() string { return string(*w.into) }
+
+// Type implements pflag.Value.
+func (w *word[T]) Type() string { return "word" }
+
+// Shipment reads a shipment's id as people have it: acme-1042, or shipment/acme-1042 as the Temporal UI shows it.
+func Shipment(text string) (freight.ShipmentID, error) {
+	id := freight.ShipmentID(strings.TrimPrefix(text, "shipment/"))
+	if !id.Valid() {
+		return "", Usagef("%q is no shipment id such as acme-1042", text)
+	}
+	return id, nil
 }
 
 // JSONFlag adds --json for the command and all under it.

@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
 	"waybill/internal/cluster"
 	"waybill/internal/console"
@@ -38,23 +38,16 @@ func Command(on *console.Console) *cobra.Command {
 	c.Long = "See shipments, decide disputes, resolve exceptions.\n\nTemporal is reached by its own settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a profile file."
 	a.JSONFlag(c)
 	f := c.PersistentFlags()
-	f.StringVar(&a.ui, "ui", envOr("WAYBILL_UI_URL", "http://localhost:8233"), "address of the Temporal UI, for links")
+	f.StringVar(&a.ui, "ui", cmp.Or(os.Getenv("WAYBILL_UI_URL"), "http://localhost:8233"), "address of the Temporal UI, for links")
 	f.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for an answer")
 	f.StringVar(&a.codec, "codec-keys", os.Getenv("WAYBILL_CODEC_KEY_FILE"), "key ring, where payloads are encrypted")
 	return c
 }
 
-func envOr(name, otherwise string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return otherwise
-}
-
 // with connects to Temporal for one command.
 func (a *app) with(f func(ctx context.Context, c client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := cluster.Dial(cmd.Context(), cluster.Options{Logger: silent{}, CodecKeyFile: a.codec})
+		c, err := cluster.Dial(cmd.Context(), cluster.Options{Logger: cluster.Silent{}, CodecKeyFile: a.codec})
 		if err != nil {
 			return err
 		}
@@ -146,13 +139,3 @@ func (a *app) poll(ctx context.Context, c client.Client, ask func(context.Contex
 		}
 	}
 }
-
-// silent keeps the Temporal client's log out of the words for people.
-type silent struct{}
-
-var _ log.Logger = silent{}
-
-func (silent) Debug(string, ...any) {}
-func (silent) Info(string, ...any)  {}
-func (silent) Warn(string, ...any)  {}
-func (silent) Error(string, ...any) {}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -106,7 +107,7 @@ func (a *app) decide(verdict freight.DisputeVerdict, short string) *cobra.Comman
 		}),
 	}
 	reasoned(c, &reason)
-	c.Flags().StringVar(&key, "key", envOr("WAYBILL_APPROVER_KEY", defaultKey()), "your key file, from waybill approver keygen")
+	c.Flags().StringVar(&key, "key", cmp.Or(os.Getenv("WAYBILL_APPROVER_KEY"), defaultKey()), "your key file, from waybill approver keygen")
 	if verdict == freight.Approve {
 		c.Flags().StringVar(&amount, "amount", "", "what stands, as in \"120.00 USD\"; without it, all that is claimed")
 	}
@@ -199,7 +200,7 @@ func (a *app) approver() *cobra.Command {
 			return a.Show(approver{k.Approver, k.Public(), key}, func() { a.Print("id: %s\npublic_key: %s", k.Approver, k.Public()) })
 		},
 	}
-	keygen.Flags().StringVar(&key, "key", envOr("WAYBILL_APPROVER_KEY", defaultKey()), "where to keep the key; never overwritten")
+	keygen.Flags().StringVar(&key, "key", cmp.Or(os.Getenv("WAYBILL_APPROVER_KEY"), defaultKey()), "where to keep the key; never overwritten")
 	return console.Group("approver", "Your own key as an approver", keygen)
 }
 

@@ -20,22 +20,18 @@ func (a *app) exception() *cobra.Command {
 }
 
 func (a *app) exceptionList() *cobra.Command {
-	var kind string
+	var kind freight.ExceptionKind
 	c := &cobra.Command{
 		Use: "list", Short: "List shipments with open exceptions", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
-			if err := known("kind", kind, freight.ExceptionKinds()); err != nil {
-				return err
-			}
 			kinds := freight.ExceptionKinds()
 			if kind != "" {
-				kinds = []freight.ExceptionKind{freight.ExceptionKind(kind)}
+				kinds = []freight.ExceptionKind{kind}
 			}
 			return a.printList(ctx, c, "WorkflowType = 'Shipment' AND ExecutionStatus = 'Running' AND "+protocol.ExceptionsAttribute.GetName()+" IN ("+quoted(kinds)+")", listLimit)
 		}),
 	}
-	c.Flags().StringVar(&kind, "kind", "", "only this kind: "+join(freight.ExceptionKinds()))
-	completes(c, "kind", freight.ExceptionKinds())
+	console.Choice(c, &kind, "kind", "only this kind", freight.ExceptionKinds())
 	return c
 }
 
@@ -77,7 +73,8 @@ func (a *app) exceptionShow() *cobra.Command {
 }
 
 func (a *app) exceptionResolve() *cobra.Command {
-	var action, by, reason string
+	var action freight.Action
+	var by, reason string
 	c := &cobra.Command{
 		Use: "resolve SHIPMENT NUMBER", Short: "Resolve an exception, and wait for the answer", Args: cobra.ExactArgs(2),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
@@ -85,25 +82,22 @@ func (a *app) exceptionResolve() *cobra.Command {
 			if err != nil {
 				return console.Usagef("%q is no exception's number: see waybill exception show %s", args[1], args[0])
 			}
-			q := protocol.ResolveRequest{Exception: n, Action: freight.Action(action), By: by, Reason: reason}
+			q := protocol.ResolveRequest{Exception: n, Action: action, By: by, Reason: reason}
 			if err := q.Check(); err != nil {
 				return console.Usage(err)
 			}
 			return a.resolve(ctx, c, args[0], q)
 		}),
 	}
-	c.Flags().StringVar(&action, "action", "", join(actions)+", as the exception allows")
+	console.Choice(c, &action, "action", "what to do, as the exception allows", []freight.Action{freight.Retry, freight.Waive, freight.Dismiss, freight.Abandon})
 	_ = c.MarkFlagRequired("action") // the flag is there
-	completes(c, "action", actions)
 	authored(c, &by)
 	reasoned(c, &reason)
 	return c
 }
 
-var actions = []freight.Action{freight.Retry, freight.Waive, freight.Dismiss, freight.Abandon}
-
 func (a *app) resolve(ctx context.Context, c client.Client, arg string, q protocol.ResolveRequest) error {
-	id, err := shipmentID(arg)
+	id, err := console.Shipment(arg)
 	if err != nil {
 		return err
 	}

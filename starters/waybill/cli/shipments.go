@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,22 +33,18 @@ type listed struct {
 }
 
 func (a *app) list() *cobra.Command {
-	var stage, customer, carrier, exception string
+	var stage freight.Stage
+	var exception freight.ExceptionKind
+	var customer, carrier string
 	var all bool
 	var limit int
 	c := &cobra.Command{
 		Use: "list", Short: "List shipments", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
-			if err := errors.Join(known("stage", stage, freight.Stages()), known("exception", exception, freight.ExceptionKinds())); err != nil {
-				return err
-			}
-			if limit < 1 {
-				return console.Usagef("--limit %d: want 1 or more", limit)
-			}
 			q := []string{"WorkflowType = 'Shipment'"}
 			for _, f := range []struct{ name, value string }{
-				{protocol.StageAttribute.GetName(), stage}, {protocol.CustomerAttribute.GetName(), customer},
-				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), exception},
+				{protocol.StageAttribute.GetName(), string(stage)}, {protocol.CustomerAttribute.GetName(), customer},
+				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), string(exception)},
 			} {
 				if f.value != "" {
 					q = append(q, f.name+" = "+quote(f.value))
@@ -60,42 +56,25 @@ func (a *app) list() *cobra.Command {
 			return a.printList(ctx, c, strings.Join(q, " AND "), limit)
 		}),
 	}
-	f := c.Flags()
-	f.StringVar(&stage, "stage", "", "only in this stage: "+join(freight.Stages()))
-	f.StringVar(&customer, "customer", "", "only of this customer")
-	f.StringVar(&carrier, "carrier", "", "only with this carrier")
-	f.StringVar(&exception, "exception", "", "only with this exception open: "+join(freight.ExceptionKinds()))
-	f.BoolVar(&all, "all", false, "closed ones too")
-	f.IntVar(&limit, "limit", listLimit, "at most so many")
-	completes(c, "stage", freight.Stages())
-	completes(c, "exception", freight.ExceptionKinds())
+	console.Choice(c, &stage, "stage", "only in this stage", freight.Stages())
+	console.Choice(c, &exception, "exception", "only with this exception open", freight.ExceptionKinds())
+	console.Limit(c, &limit, listLimit)
+	c.Flags().StringVar(&customer, "customer", "", "only of this customer")
+	c.Flags().StringVar(&carrier, "carrier", "", "only with this carrier")
+	c.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return c
 }
 
 // listLimit is how much a person can read; more is for the store's views.
 const listLimit = 200
 
-// completes lets the shell offer a flag's values.
-func completes[T ~string](c *cobra.Command, flag string, ts []T) {
-	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words(ts), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
-}
-
-// known makes a value that is none of ts misuse: a list filtered by a typo would be empty, and look like good news.
-func known[T ~string](flag, value string, ts []T) error {
-	if value == "" || slices.Contains(ts, T(value)) {
-		return nil
-	}
-	return console.Usagef("--%s %q: want one of %s", flag, value, join(ts))
-}
-
-func words[T ~string](ts []T) (ss []string) {
+func join[T ~string](ts []T) string {
+	var words []string
 	for _, t := range ts {
-		ss = append(ss, string(t))
+		words = append(words, string(t))
 	}
-	return ss
+	return strings.Join(words, ", ")
 }
-
-func join[T ~string](ts []T) string { return strings.Join(words(ts), ", ") }
 
 // quote makes a text a value of a visibility query.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "") + "'" }
@@ -154,17 +133,9 @@ func (a *app) listed(e *workflowpb.WorkflowExecutionInfo) listed {
 	return l
 }
 
-func shipmentID(s string) (freight.ShipmentID, error) {
-	id := freight.ShipmentID(strings.TrimPrefix(s, "shipment/"))
-	if !id.Valid() {
-		return "", console.Usagef("%q is no shipment id such as acme-1042", s)
-	}
-	return id, nil
-}
-
 // state asks a shipment for all it knows.
 func (a *app) state(ctx context.Context, c client.Client, arg string) (freight.Shipment, error) {
-	id, err := shipmentID(arg)
+	id, err := console.Shipment(arg)
 	if err != nil {
 		return freight.Shipment{}, err
 	}
@@ -210,17 +181,10 @@ func (a *app) printState(s freight.Shipment) {
 	}
 	switch {
 	case s.Invoice != nil:
-		p("invoice %s of %s: net %s, tax %s, total %s; payment %s", s.Invoice.Number, s.Invoice.Date, s.Invoice.Net, s.Invoice.Tax, s.Invoice.Total, or(string(s.Payment.State), "not seen"))
+		p("invoice %s of %s: net %s, tax %s, total %s; payment %s", s.Invoice.Number, s.Invoice.Date, s.Invoice.Net, s.Invoice.Tax, s.Invoice.Total, cmp.Or(string(s.Payment.State), "not seen"))
 	case s.Plan != nil:
 		p("invoice validated over %s net, not posted yet", s.Plan.Net)
 	}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func (a *app) release() *cobra.Command {
@@ -265,7 +229,7 @@ func (a *app) cancel() *cobra.Command {
 	c := &cobra.Command{
 		Use: "cancel SHIPMENT", Short: "Ask for a shipment to be cancelled; freight that moves is not", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
-			id, err := shipmentID(args[0])
+			id, err := console.Shipment(args[0])
 			if err != nil {
 				return err
 			}
