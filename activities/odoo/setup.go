@@ -239,6 +239,9 @@ func (i *inspection) note(what string, err error) {
 		return
 	case errors.Is(err, errLogin):
 		i.out = true
+		if inner := errors.Unwrap(err); errors.Is(inner, errLogin) {
+			err = inner // whatever was to be called matters no more
+		}
 		i.missing = append(i.missing, fmt.Sprintf("%s user: %v: set odoo.%[1]s.login and odoo.%[1]s.password", i.user, err))
 	case answered(err):
 		i.missing = append(i.missing, fmt.Sprintf("%s user: %s: Odoo says: %s", i.user, what, words(err)))
