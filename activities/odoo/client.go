@@ -112,6 +112,18 @@ func (c *Client) call(ctx context.Context, model, method string, args []any, kw 
 	return out, err
 }
 
+// SignIn proves that Odoo lets the user in. Its errors are classified by FaultOf, and told apart by Refused.
+func (c *Client) SignIn(ctx context.Context) error {
+	_, _, err := c.identity(ctx)
+	if err != nil {
+		return fmt.Errorf("odoo: sign in: %w", err)
+	}
+	return nil
+}
+
+// Refused reports whether an error means that Odoo does not let the user in.
+func Refused(err error) bool { return errors.Is(err, errLogin) }
+
 // errLogin means that Odoo does not know the login or its password.
 var errLogin = errors.New("login or password is wrong")
 

@@ -126,33 +126,38 @@ func compare(ctx context.Context, c client.Client, namespace string) (missing, o
 	return missing, other, nil
 }
 
-// Lacks names what the stories cannot run without in a namespace, each with what to do; none for nothing.
-func Lacks(ctx context.Context, c client.Client, namespace string) []string {
+// Lacks names what the stories cannot run without in a namespace, each with what to do; none for nothing. Err is
+// for what could not be found out.
+func Lacks(ctx context.Context, c client.Client, namespace string) (lacks []string, err error) {
 	missing, lacks, err := compare(ctx, c, namespace)
-	var unknown *serviceerror.NamespaceNotFound
-	switch {
-	case errors.As(err, &unknown):
-		return []string{fmt.Sprintf("namespace %s in Temporal: create it with temporal operator namespace create -n %[1]s, or set TEMPORAL_NAMESPACE", namespace)}
-	case err != nil:
-		return []string{err.Error()}
+	if unknown(err) {
+		return []string{fmt.Sprintf("namespace %s in Temporal: create it with temporal operator namespace create -n %[1]s, or set TEMPORAL_NAMESPACE", namespace)}, nil
 	}
 	for _, n := range missing {
 		lacks = append(lacks, fmt.Sprintf("search attribute %s in namespace %s: run waybill-admin temporal setup", n, namespace))
 	}
-	return lacks
+	return lacks, err
+}
+
+func unknown(err error) bool {
+	var e *serviceerror.NamespaceNotFound
+	return errors.As(err, &e)
 }
 
 // Check names all that Setup would make or mend in a namespace, each with what to do; none for nothing.
 func Check(ctx context.Context, c client.Client, namespace string) []string {
-	lacks := Lacks(ctx, c, namespace)
+	lacks, err := Lacks(ctx, c, namespace)
+	if err != nil {
+		lacks = append(lacks, err.Error())
+	}
 	d, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
-	var unknown *serviceerror.NamespaceNotFound
+	kept := d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
 	switch {
-	case errors.As(err, &unknown): // said by Lacks
+	case unknown(err): // said by Lacks
 	case err != nil:
 		lacks = append(lacks, fmt.Sprintf("temporal: describe namespace %s: %v", namespace, err))
-	case d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration() < leastRetention:
-		lacks = append(lacks, fmt.Sprintf("retention of namespace %s is %s, closed shipments vanish after it: run waybill-admin temporal setup --retention %s", namespace, d.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(), Retention))
+	case kept < leastRetention:
+		lacks = append(lacks, fmt.Sprintf("retention of namespace %s is %s, closed shipments vanish after it: run waybill-admin temporal setup --retention %s", namespace, kept, Retention))
 	}
 	return lacks
 }

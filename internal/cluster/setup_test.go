@@ -112,7 +112,11 @@ func TestAnAttributeOfAnotherTypeIsNamedAndSetupDoesNotWaitForEver(t *testing.T)
 
 func TestANamespaceThatIsNotThereIsSaidOnceWithHowToMakeIt(t *testing.T) {
 	c := bare(t)
-	for name, lacks := range map[string][]string{"Check": cluster.Check(t.Context(), c, "acme"), "Lacks": cluster.Lacks(t.Context(), c, "acme")} {
+	lacks, err := cluster.Lacks(t.Context(), c, "acme")
+	if err != nil {
+		t.Error(err)
+	}
+	for name, lacks := range map[string][]string{"Check": cluster.Check(t.Context(), c, "acme"), "Lacks": lacks} {
 		if len(lacks) != 1 || !strings.Contains(lacks[0], "temporal operator namespace create -n acme") {
 			t.Errorf("%s: %v", name, lacks)
 		}
@@ -127,8 +131,8 @@ func TestShortRetentionIsNothingAWorkerStopsFor(t *testing.T) {
 	if err := setup(t, c, 48*time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if lacks := cluster.Lacks(t.Context(), c, "default"); len(lacks) > 0 {
-		t.Errorf("%v", lacks)
+	if lacks, err := cluster.Lacks(t.Context(), c, "default"); len(lacks) > 0 || err != nil {
+		t.Errorf("%v, %v", lacks, err)
 	}
 	if lacks := cluster.Check(t.Context(), c, "default"); len(lacks) != 1 || !strings.Contains(lacks[0], "--retention 720h") {
 		t.Errorf("%v", lacks)

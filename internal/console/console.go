@@ -189,6 +189,29 @@ func (c *Console) Show(v any, people func()) error {
 	return e.Encode(v)
 }
 
+// Verdict is what a check found.
+type Verdict struct {
+	OK      bool     `json:"ok"`
+	Missing []string `json:"missing"` // each with what to do
+}
+
+// Judge prints what a check found missing. Anything is a failure.
+func (c *Console) Judge(missing []string) error {
+	v := Verdict{OK: len(missing) == 0, Missing: append([]string{}, missing...)} // a program reads a list
+	err := c.Show(v, func() {
+		for _, m := range missing {
+			c.Print("missing: %s", m)
+		}
+		if v.OK {
+			c.Print("everything is in place")
+		}
+	})
+	if !v.OK {
+		err = errors.Join(err, fmt.Errorf("%d missing", len(missing)))
+	}
+	return err
+}
+
 // Row is one line of a table.
 type Row = table.Row
 

@@ -58,29 +58,3 @@ func (a *app) withStore(f func(ctx context.Context, s *store.Store, args []strin
 		return errors.Join(f(cmd.Context(), s, args), s.Close())
 	}
 }
-
-// verdict is what a check found.
-type verdict struct {
-	OK      bool     `json:"ok"`
-	Missing []string `json:"missing"` // each with what to do
-}
-
-// judge prints what is missing; anything is a failure.
-func (a *app) judge(missing []string) error {
-	v := verdict{OK: len(missing) == 0, Missing: missing}
-	if v.Missing == nil {
-		v.Missing = []string{} // a program reads a list
-	}
-	err := a.Show(v, func() {
-		for _, m := range missing {
-			a.Print("missing: %s", m)
-		}
-		if v.OK {
-			a.Print("everything is in place")
-		}
-	})
-	if !v.OK {
-		err = errors.Join(err, fmt.Errorf("%d missing", len(missing)))
-	}
-	return err
-}

@@ -142,7 +142,7 @@ func TestOdooSetupMakesWhatCheckMisses(t *testing.T) {
 	if v := fromJSON[setupDone](t, d.want(console.Done, "", "", "--json", "odoo", "setup", "--admin-password-file", "-")); v.Made == nil || len(v.Made) > 0 {
 		t.Errorf("made again: %+v", v)
 	}
-	if v := fromJSON[verdict](t, d.want(console.Done, "", "", "--json", "odoo", "check")); !v.OK || v.Missing == nil || len(v.Missing) > 0 {
+	if v := fromJSON[console.Verdict](t, d.want(console.Done, "", "", "--json", "odoo", "check")); !v.OK || v.Missing == nil || len(v.Missing) > 0 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -169,7 +169,7 @@ func TestAUserOdooRefusesIsNamedOnceAndTriedOnce(t *testing.T) {
 	t.Cleanup(srv.Close)
 	d := newDesk(t, srv.URL)
 	t.Setenv("WB_TEST_ODOO", "wr0ng-word")
-	v := fromJSON[verdict](t, d.want(console.Failed, "", "2 missing", "--json", "odoo", "check"))
+	v := fromJSON[console.Verdict](t, d.want(console.Failed, "", "2 missing", "--json", "odoo", "check"))
 	if len(v.Missing) != 2 || !strings.Contains(v.Missing[0], `status user: login or password is wrong for "admin" in database "demo": set odoo.status.login and odoo.status.password`) || !strings.Contains(v.Missing[1], "set odoo.money.login") {
 		t.Errorf("%q", v.Missing)
 	}
@@ -183,7 +183,7 @@ func TestAUserOdooRefusesIsNamedOnceAndTriedOnce(t *testing.T) {
 
 func TestAnOdooThatIsDownIsSaidOnce(t *testing.T) {
 	d := newDesk(t, "http://127.0.0.1:1")
-	v := fromJSON[verdict](t, d.want(console.Failed, "", "1 missing", "--json", "odoo", "check"))
+	v := fromJSON[console.Verdict](t, d.want(console.Failed, "", "1 missing", "--json", "odoo", "check"))
 	if len(v.Missing) != 1 || !strings.Contains(v.Missing[0], "odoo.url") {
 		t.Errorf("%q", v.Missing)
 	}
@@ -210,7 +210,7 @@ func TestTemporalSetupMakesWhatCheckMisses(t *testing.T) {
 	t.Cleanup(dev.Stop)
 	t.Setenv("TEMPORAL_ADDRESS", dev.Address)
 	d := newDesk(t, "http://127.0.0.1:1")
-	v := fromJSON[verdict](t, d.want(console.Failed, "", "6 missing", "--json", "temporal", "check"))
+	v := fromJSON[console.Verdict](t, d.want(console.Failed, "", "6 missing", "--json", "temporal", "check"))
 	if len(v.Missing) != 6 {
 		t.Errorf("five attributes and the retention are missing, said: %q", v.Missing)
 	}

@@ -94,7 +94,7 @@ func (a *app) odooCheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.judge(odooLacks(cmd.Context(), c.Odoo))
+			return a.Judge(odooLacks(cmd.Context(), c.Odoo))
 		},
 	}
 }

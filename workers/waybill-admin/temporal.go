@@ -53,7 +53,7 @@ func (a *app) temporalCheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Name what the namespace lacks, and what to do", Args: cobra.NoArgs,
 		RunE: a.withTemporal(func(ctx context.Context, c client.Client) error {
-			return a.judge(cluster.Check(ctx, c, cluster.Namespace()))
+			return a.Judge(cluster.Check(ctx, c, cluster.Namespace()))
 		}),
 	}
 }

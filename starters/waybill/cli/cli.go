@@ -114,10 +114,11 @@ func (a *app) advise(err error, workflowID string) error {
 	return err
 }
 
-// silence reports whether an error means that no worker serves the workflow.
+// silence reports whether an error means that no worker answered in the time it had.
 func silence(err error) bool {
+	var late *serviceerror.DeadlineExceeded
 	var idle *serviceerror.FailedPrecondition // Temporal has not seen a worker on the queue for minutes
-	return errors.Is(err, protocol.ErrNoWorker) || errors.As(err, &idle)
+	return errors.Is(err, protocol.ErrNoWorker) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) || errors.As(err, &idle)
 }
 
 // poll asks again until the answer is there, the time is over, or it is known that nobody will answer.
