@@ -122,7 +122,7 @@ func TestAWorkerDoesNotServeWhereEveryShipmentWouldStandStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := w.start()
-	<-r.ended
+	w.ended(r)
 	if r.code != console.Failed || !strings.Contains(r.log.String(), "search attribute ShipmentStage in namespace default: run waybill-admin temporal setup") {
 		t.Errorf("exit %d:\n%s", r.code, r.log)
 	}
@@ -135,15 +135,14 @@ func TestWrongCredentialsAreSaidOnceAndHealWithoutARestart(t *testing.T) {
 	w.change(`status: {login: admin, password: "env:WB_TEST_ODOO"}`, `status: {login: admin, password: "file:`+secret+`"}`)
 	r := w.start()
 	w.says(r, "status user: login or password is wrong")
-	looks := w.shopLooks(r)
-	if n := strings.Count(r.log.String(), "login or password is wrong"); n != 1 {
-		t.Errorf("said %d times in %d looks:\n%s", n, looks, r.log)
-	}
-	if n := w.logins.Load(); n != 2 { // the status user's, refused, and the money user's
-		t.Errorf("%d logins were tried", n)
-	}
 	w.write("odoo-password", "admin")
 	w.says(r, "scans_started")
+	if n := strings.Count(r.log.String(), "login or password is wrong"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, r.log)
+	}
+	if n := w.logins.Load(); n != 3 { // the status user's, refused and then let in, and the money user's
+		t.Errorf("%d logins were tried", n)
+	}
 	if strings.Contains(r.log.String(), "wr0ng-word") {
 		t.Error("the password is in the log")
 	}
@@ -153,30 +152,35 @@ func TestWrongCredentialsAreSaidOnceAndHealWithoutARestart(t *testing.T) {
 	}
 }
 
-// shopLooks waits as long as a worker that scans would have looked ten times.
-func (w *world) shopLooks(*running) int {
-	const looks = 10
-	<-time.After(looks * 200 * time.Millisecond)
-	return looks
-}
-
-func TestStopEndsEverythingAndLosesNothing(t *testing.T) {
+// TestStopLetsWhatIsUnderWayEnd: the TMS is asked once, though the worker is told to stop while it is.
+func TestStopLetsWhatIsUnderWayEnd(t *testing.T) {
 	w := newWorld(t)
+	asked, answer := w.hold()
 	r := w.start()
 	w.says(r, "scans_started")
-	metrics := w.metrics()
-	id := w.release("ACME")
-	began := time.Now()
-	r.end()
+	picking := fmt.Sprint(w.sell("ACME"))
+	id := freight.ShipmentID(strings.TrimSpace(w.want(console.Done, "", "", "release", picking, "--tenant", "acme")))
+	<-asked
+	r.stop()
+	w.until("it takes no more work", func() bool {
+		resp, err := http.Get("http://" + w.metrics() + "/healthz")
+		if err != nil {
+			return true
+		}
+		return resp.Body.Close() != nil
+	}, r.log.String)
+	select {
+	case <-r.ended:
+		t.Error("it ended, and left a call without its answer")
+	case <-time.After(time.Second): // one that does not wait has ended long before
+	}
+	close(answer)
+	w.ended(r)
 	if r.code != console.Done || !strings.Contains(r.log.String(), "worker_stopped") {
 		t.Errorf("exit %d:\n%s", r.code, r.log)
 	}
-	if took := time.Since(began); took > 15*time.Second {
-		t.Errorf("it took %s to stop", took)
-	}
-	if resp, err := http.Get("http://" + metrics + "/healthz"); err == nil {
-		_ = resp.Body.Close()
-		t.Error("it still answers")
+	if got := w.ends(id, protocol.RequestCarrier.Name); got != "ActivityTaskCompleted" {
+		t.Errorf("the call under way ended as %q", got)
 	}
 	// Another takes over where it stopped.
 	r = w.start()
@@ -186,6 +190,38 @@ func TestStopEndsEverythingAndLosesNothing(t *testing.T) {
 	if n := len(w.tms.Requests()); n != 1 {
 		t.Errorf("the TMS was asked %d times", n)
 	}
+}
+
+// ends is the event by which an activity of a shipment ended, "" where it has not.
+func (w *world) ends(id freight.ShipmentID, activity string) string {
+	w.t.Helper()
+	scheduled := map[int64]bool{}
+	for h := w.temporal.GetWorkflowHistory(w.t.Context(), protocol.ShipmentWorkflowID(id), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); h.HasNext(); {
+		e, err := h.Next()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if e.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == activity {
+			scheduled[e.GetEventId()] = true
+		}
+		if scheduled[e.GetActivityTaskCompletedEventAttributes().GetScheduledEventId()] || scheduled[e.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId()] || scheduled[e.GetActivityTaskFailedEventAttributes().GetScheduledEventId()] {
+			return e.GetEventType().String()
+		}
+	}
+	return ""
+}
+
+// ended waits until a worker has ended by itself, or because it was told to.
+func (w *world) ended(r *running) {
+	w.t.Helper()
+	w.until("the worker ends", func() bool {
+		select {
+		case <-r.ended:
+			return true
+		default:
+			return false
+		}
+	}, r.log.String)
 }
 
 // metrics is where the worker tells its figures.
@@ -233,7 +269,7 @@ func TestTwoWorkersCannotShareAPortAndTheSecondSaysSo(t *testing.T) {
 	first := w.start()
 	w.says(first, "scans_started")
 	second := w.start()
-	<-second.ended
+	w.ended(second)
 	if second.code != console.Failed || !strings.Contains(second.log.String(), "listen on "+w.metrics()) {
 		t.Errorf("exit %d:\n%s", second.code, second.log)
 	}

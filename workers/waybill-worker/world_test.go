@@ -47,7 +47,8 @@ type world struct {
 	logins   atomic.Int64 // tried at Odoo
 	refuse   atomic.Value // what the billing engine refuses with, "" for nothing
 	tms      *tmstest.TMS
-	keys     map[string]string // approvers' key files
+	held     atomic.Pointer[hold] // nil: the TMS answers at once
+	keys     map[string]string    // approvers' key files
 	sent     map[freight.ShipmentID]int64
 }
 
@@ -70,7 +71,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.tms = tmstest.New()
-	w.configure(w.startOdoo(), w.serve(w.refusing(engine)), w.serve(w.tms), w.serve(financetest.New()))
+	w.configure(w.startOdoo(), w.serve(w.refusing(engine)), w.serve(w.holding(w.tms)), w.serve(financetest.New()))
 	return w
 }
 
@@ -138,6 +139,27 @@ func (w *world) refusing(engine http.Handler) http.Handler {
 			return
 		}
 		engine.ServeHTTP(rw, r)
+	})
+}
+
+// hold keeps the TMS from answering.
+type hold struct{ asked, answer chan struct{} }
+
+// hold makes the TMS wait with its first answer until the second channel is closed; the first is closed when it is
+// asked.
+func (w *world) hold() (asked, answer chan struct{}) {
+	h := &hold{make(chan struct{}), make(chan struct{})}
+	w.held.Store(h)
+	return h.asked, h.answer
+}
+
+func (w *world) holding(tms http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if h := w.held.Load(); h != nil && r.Method == http.MethodPost && w.held.CompareAndSwap(h, nil) {
+			close(h.asked)
+			<-h.answer
+		}
+		tms.ServeHTTP(rw, r)
 	})
 }
 
