@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ type Config struct {
 
 // Store is the database.
 type Store struct {
-	URL string `mapstructure:"url"`
+	URL string `mapstructure:"url"` // sqlite:PATH or postgres://...
 }
 
 // Odoo is the ERP, with two users: the one that shows the status has no accounting rights.
@@ -69,9 +70,19 @@ type Partner struct {
 
 // Bridge is the edge.
 type Bridge struct {
-	Listen    string   `mapstructure:"listen"`
-	HintToken Secret   `mapstructure:"hint_token"`
-	Sources   []Source `mapstructure:"sources"`
+	Listen         string        `mapstructure:"listen"`
+	TLS            TLS           `mapstructure:"tls"`
+	MaxConnections int           `mapstructure:"max_connections"`
+	Drain          time.Duration `mapstructure:"drain"`
+	MetricsListen  string        `mapstructure:"metrics_listen"`
+	HintToken      Secret        `mapstructure:"hint_token"`
+	Sources        []Source      `mapstructure:"sources"`
+}
+
+// TLS is a certificate and its key, in PEM files.
+type TLS struct {
+	CertFile string `mapstructure:"cert_file"`
+	KeyFile  string `mapstructure:"key_file"`
 }
 
 // Source is a partner's way in.
@@ -135,7 +146,7 @@ var defaults = map[string]any{
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
-	"bridge.listen": "127.0.0.1:8480", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
 	"policies.file": "", "approvers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
@@ -193,7 +204,9 @@ func (c *Config) checkQueues(f *faults) {
 }
 
 func (c *Config) checkStore(f *faults) {
-	f.want(strings.HasPrefix(c.Store.URL, "sqlite:"), "store.url", c.Store.URL, "sqlite:PATH")
+	scheme, path, _ := strings.Cut(c.Store.URL, ":")
+	ok := path != "" && slices.Contains([]string{"sqlite", "postgres", "postgresql"}, scheme)
+	f.want(ok, "store.url", "***", "sqlite:PATH or postgres://USER@HOST/DATABASE") // not shown: it may hold a password
 }
 
 func (c *Config) checkOdoo(f *faults) {
@@ -233,15 +246,23 @@ func (c *Config) checkLog(f *faults) {
 	f.want(c.Log.Format == "json" || c.Log.Format == "console", "log.format", c.Log.Format, "json or console")
 }
 
+// sourceForm is what a source may be called: its name stands in URLs, in the inbox and in metrics.
+var sourceForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
 // ForBridge says all that is wrong with what the bridge needs.
 func (c *Config) ForBridge() error {
 	f := c.faults()
 	c.checkStore(f)
-	f.want(strings.Contains(c.Bridge.Listen, ":"), "bridge.listen", c.Bridge.Listen, "host:port")
-	seen := map[string]bool{}
-	for i, s := range c.Bridge.Sources {
+	b := c.Bridge
+	f.want(strings.Contains(b.Listen, ":"), "bridge.listen", b.Listen, "host:port")
+	f.want((b.TLS.CertFile == "") == (b.TLS.KeyFile == ""), "bridge.tls", b.TLS.CertFile+b.TLS.KeyFile, "both cert_file and key_file, or neither")
+	f.want(b.MaxConnections >= 10 && b.MaxConnections <= 100_000, "bridge.max_connections", fmt.Sprint(b.MaxConnections), "10 to 100000")
+	f.span("bridge.drain", b.Drain, 0, time.Minute)
+	f.want(b.MetricsListen == "" || strings.Contains(b.MetricsListen, ":"), "bridge.metrics_listen", b.MetricsListen, "host:port, or nothing")
+	seen := map[string]bool{"unknown": true, "odoo-hint": true} // the bridge's own words for what comes from no source
+	for i, s := range b.Sources {
 		key := fmt.Sprintf("bridge.sources[%d]", i)
-		f.want(s.Name != "" && !seen[s.Name] && !strings.ContainsAny(s.Name, "/ "), key+".name", s.Name, "a name of its own, without '/' or space")
+		f.want(sourceForm.MatchString(s.Name) && !seen[s.Name], key+".name", s.Name, "a name of its own of 1 to 40 lower-case letters, digits and '-', other than unknown and odoo-hint")
 		f.want(len(s.Secrets) >= 1 && len(s.Secrets) <= 3, key+".secrets", fmt.Sprint(len(s.Secrets)), "1 to 3 live secrets whsec_...")
 		f.want(s.Owner != "", key+".owner", s.Owner, "who answers for this source")
 		f.want(s.PerSecond >= 0 && s.Burst >= 0, key+".per_second", fmt.Sprint(s.PerSecond), "0 for no limit, or more")

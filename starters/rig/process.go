@@ -71,6 +71,16 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
+// Pid is its process id, for whoever measures it; 0 where it does not run.
+func (p *Process) Pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.runs() {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
 // Kill ends it at once, as a power cut would, and waits until it is gone.
 func (p *Process) Kill() { p.end(syscall.SIGKILL, time.Minute) }
 

@@ -39,6 +39,8 @@ type Options struct {
 	Tags    string                        // build tags of the binaries
 	Relay   string                        // the relay section of the configuration; "": as below
 	Quiet   time.Duration                 // from paid to closed; 0: 2 s
+	Usual   bool                          // Temporal and its UI listen on their usual ports, 7233 and 8233, if those are free
+	Config  []string                      // dynamic configuration of the Temporal that is started, KEY=JSON each
 	Say     func(format string, a ...any) // tells what is being done; nil: nobody
 }
 
@@ -55,6 +57,7 @@ type House struct {
 	Real     bool         // the Odoo is a real one
 
 	Odoo    odoo.Caller     // straight to Odoo, as its administrator
+	Login   odoo.Options    // of that connection, for whoever wants one of his own
 	Proxy   *odootest.Proxy // between worker and Odoo: it counts, and loses replies
 	Shop    *odootest.Shop
 	Billing *billingtest.Engine
@@ -153,7 +156,11 @@ func (h *House) startTemporal(ctx context.Context) (err error) {
 	h.UI = os.Getenv("WAYBILL_UI_URL")
 	address := os.Getenv("TEMPORAL_ADDRESS")
 	if address == "" {
-		h.Dev, err = cluster.StartDev(ctx, cluster.DevOptions{File: filepath.Join(h.Dir, "temporal.db"), Port: port(7233), UIPort: port(8233), Output: h.logs})
+		ports := [2]int{}
+		if h.o.Usual {
+			ports = [2]int{7233, 8233}
+		}
+		h.Dev, err = cluster.StartDev(ctx, cluster.DevOptions{File: filepath.Join(h.Dir, "temporal.db"), Port: port(ports[0]), UIPort: port(ports[1]), Output: h.logs, Config: h.o.Config})
 		if err != nil {
 			return err
 		}
@@ -206,7 +213,8 @@ func (h *House) startOdoo(ctx context.Context) error {
 		return err
 	}
 	password := c.password
-	h.Odoo = odoo.New(odoo.Options{URL: upstream, DB: c.DB, Login: c.Login, Password: func() (string, error) { return password, nil }})
+	h.Login = odoo.Options{URL: upstream, DB: c.DB, Login: c.Login, Password: func() (string, error) { return password, nil }}
+	h.Odoo = odoo.New(h.Login)
 	_, err = odoo.Setup(ctx, h.Odoo, odoo.SetupOptions{FreightProduct: "WAYBILL-FREIGHT"})
 	h.Shop = odootest.NewShop(h.Odoo)
 	return err
@@ -262,6 +270,9 @@ func (h *House) addBridge(i int) {
 	env := append(append([]string{}, h.env...), "WAYBILL_BRIDGE_LISTEN="+listen)
 	h.Bridges = append(h.Bridges, &Process{Name: fmt.Sprintf("bridge %d", i+1), path: filepath.Join(h.Bin, "waybill-bridge"), env: env, log: h.logs})
 }
+
+// BridgeAddresses are the host:port of each bridge.
+func (h *House) BridgeAddresses() []string { return h.bridges }
 
 // BridgesReady waits until every bridge takes deliveries.
 func (h *House) BridgesReady(ctx context.Context) error {

@@ -31,7 +31,7 @@ import (
 //	I6  a delivery that was refused or not answered is in the inbox at most once
 //	I7  every audit trail verifies, and who ruled on a dispute is an approver
 //	I8  everything came to rest: nothing waits, no workflow has failed
-//	I9  a shipment's journey is the same in whatever order its events came
+//	I9  a shipment's journey is the same in whatever order its events came, and Odoo shows what the story knows
 
 func (w *world) sqlite() bool { return !strings.HasPrefix(w.o.store, "postgres") }
 
@@ -252,14 +252,19 @@ func validatedBefore(trail []trailRow, hash string) bool {
 	return false
 }
 
+// chained is the hash of an entry that follows another; a chain begins with its shipment's id.
+func chained(previous, entry string) string {
+	sum := sha256.Sum256([]byte(previous + "\n" + entry))
+	return hex.EncodeToString(sum[:])
+}
+
 // checkAudit follows every chain by itself.
 func (w *world) checkAudit(ctx context.Context, db *sql.DB) (n int, err error) {
 	trails, err := w.trails(ctx, db)
 	for id, trail := range trails {
-		hash := ""
+		hash := chained("", id)
 		for i, r := range trail {
-			sum := sha256.Sum256([]byte(hash + "\n" + r.entry))
-			hash = hex.EncodeToString(sum[:])
+			hash = chained(hash, r.entry)
 			if r.n != int64(i+1) || r.hash != hash {
 				w.violated("I7", fmt.Sprintf("the audit trail of %s is broken at entry %d", id, i+1))
 				break
@@ -314,7 +319,29 @@ func (w *world) checkJourneys(ctx context.Context, _ *sql.DB) (n int, err error)
 		if !slices.Equal(have, want) {
 			w.violated("I9", fmt.Sprintf("%s has %v, its partners said %v", p.ID, have, want))
 		}
+		if err := w.checkShown(ctx, st); err != nil {
+			return n, err
+		}
 		n++
 	}
 	return n, nil
+}
+
+// checkShown compares what customer service reads on the delivery with what the story knows.
+func (w *world) checkShown(ctx context.Context, st freight.Shipment) error {
+	v, err := w.h.Odoo.Call(ctx, "stock.picking", "search_read", []any{[]any{[]any{"id", "=", st.Release.Picking}}}, map[string]any{"fields": []string{"x_waybill_status", "x_waybill_invoice_state", "x_waybill_revision"}})
+	if err != nil {
+		return err
+	}
+	found, _ := v.([]any)
+	if len(found) != 1 {
+		return fmt.Errorf("delivery %d is not in Odoo", st.Release.Picking)
+	}
+	shown, _ := found[0].(map[string]any)
+	want := st.Report()
+	if shown["x_waybill_status"] != string(want.Status) || shown["x_waybill_invoice_state"] != string(want.InvoiceState) {
+		w.violated("I9", fmt.Sprintf("Odoo shows %s as %v, %v (revision %v); the story has %s, %s (revision %d)",
+			st.ID, shown["x_waybill_status"], shown["x_waybill_invoice_state"], shown["x_waybill_revision"], want.Status, want.InvoiceState, st.Revision))
+	}
+	return nil
 }

@@ -62,6 +62,7 @@ The run leaves history.jsonl, oracle.json and verdict.json in its folder. Scenar
 	f.StringVar(&o.tags, "tags", "", "build tags of the binaries: a sabotage")
 	f.DurationVar(&o.patience, "patience", 6*time.Minute, "how long one step of a shipment may take, faults included")
 	f.StringVar(&o.seeds, "seeds", "", "file to which a failing seed is added, to be run for ever")
+	c.AddCommand(sabotageCommand())
 	return c
 }
 
@@ -72,9 +73,18 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	v, err := once(ctx, o, chosen)
+	if err != nil || len(v.Violations) == 0 {
+		return err
+	}
+	return fmt.Errorf("seed %d: %d violations: %s", o.seed, len(v.Violations), strings.Join(v.first(5), "; "))
+}
+
+// once makes one run: all that goes wrong, then rest, then the check.
+func once(ctx context.Context, o options, chosen []scenario) (verdict, error) {
 	w, err := open(ctx, o)
 	if err != nil {
-		return err
+		return verdict{}, err
 	}
 	defer w.close()
 	if err := w.suffer(ctx, chosen); err != nil {
@@ -84,11 +94,5 @@ func run(ctx context.Context, o options) error {
 		w.violated("I8 convergence", err.Error())
 	}
 	w.check(ctx)
-	if err := w.conclude(); err != nil {
-		return err
-	}
-	if len(w.verdict.Violations) == 0 {
-		return nil
-	}
-	return fmt.Errorf("seed %d: %d violations: %s", o.seed, len(w.verdict.Violations), strings.Join(w.verdict.first(5), "; "))
+	return w.verdict, w.conclude()
 }

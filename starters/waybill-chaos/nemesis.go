@@ -53,6 +53,7 @@ var scenarios = []scenario{
 	{partners, "odoo-kill", "SIGKILL of Odoo", (*nemesis).odooKill, func(w *world) bool { return os.Getenv("ODOO_SCRIPT") != "" && w.h.Real }},
 	{partners, "odoo-down", "Odoo's connections are cut", (*nemesis).odooDown, nil},
 	{partners, "odoo-lost", "a third of Odoo's replies are lost after it has committed", (*nemesis).odooLost, nil},
+	{partners, "odoo-late", "callers of Odoo are cut off, and what they asked for is done seconds later", (*nemesis).odooLate, nil},
 	{partners, "odoo-slow", "Odoo takes seconds for each call", (*nemesis).odooSlow, nil},
 	{partners, "odoo-busy", "Odoo answers 429 and 503 with Retry-After", (*nemesis).odooBusy, nil},
 	{partners, "billing-flap", "the billing engine fails every other call", (*nemesis).billingFlap, nil},
@@ -220,6 +221,10 @@ func (n *nemesis) odooDown(ctx context.Context) error {
 
 func (n *nemesis) odooLost(ctx context.Context) error {
 	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 3, rig.Fault{Lose: true}), n.h.OdooFaults)
+}
+
+func (n *nemesis) odooLate(ctx context.Context) error {
+	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 4, rig.Fault{Late: n.between(1500, 6000)}), n.h.OdooFaults)
 }
 
 func (n *nemesis) odooSlow(ctx context.Context) error {

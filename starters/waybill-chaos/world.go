@@ -54,10 +54,13 @@ type moment struct {
 	Value any       `json:"value,omitempty"`
 }
 
+// handOverOften makes stories hand over to a fresh run several times in their short life.
+var handOverOften = []string{"limit.historyCount.suggestContinueAsNew=40"}
+
 func open(ctx context.Context, o options) (*world, error) {
 	w := &world{o: o, verdict: verdict{Seed: o.seed, Scenarios: map[string]int{}, Violations: []string{}, Checked: map[string]int{}}}
 	var err error
-	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: o.store, Tags: o.tags, Say: say}); err != nil {
+	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: o.store, Tags: o.tags, Say: say, Config: handOverOften}); err != nil {
 		return nil, err
 	}
 	w.next = filepath.Join(w.h.Dir, "next")
@@ -71,7 +74,7 @@ func open(ctx context.Context, o options) (*world, error) {
 	}
 	w.buffer = bufio.NewWriter(w.file)
 	w.history = json.NewEncoder(w.buffer)
-	w.s = script.New(w.h, script.Options{Seed: o.seed, Shipments: o.shipments, Rough: true, Abreast: o.abreast, Pace: o.duration / time.Duration(max(o.shipments, 1)), Patience: o.patience, Observe: w.observe})
+	w.s = script.New(w.h, script.Options{Seed: o.seed, Shipments: o.shipments, Rough: true, Abreast: o.abreast, Orders: o.duration / time.Duration(max(o.shipments, 1)), Patience: o.patience, Observe: w.observe})
 	return w, nil
 }
 

@@ -16,41 +16,43 @@ import (
 type Figure struct {
 	Actions int `json:"actions"`
 	Events  int `json:"events"`
+	Bytes   int `json:"bytes"` // of history
 }
 
-// cost is what one shipment cost in Temporal.
-type cost struct {
-	total   Figure
-	bytes   int
-	byStage map[string]Figure
+func (f Figure) plus(actions int, e *historypb.HistoryEvent) Figure {
+	return Figure{f.Actions + actions, f.Events + 1, f.Bytes + proto.Size(e)}
 }
 
-// cost counts a shipment's history. A billable action is: the start, each signal, each activity and each retry of
+// Cost is what one shipment cost in Temporal.
+type Cost struct {
+	Total   Figure
+	ByStage map[string]Figure
+}
+
+// Cost counts a shipment's history. A billable action is: the start, each signal, each activity and each retry of
 // it, each timer, each change of search attributes; a child workflow is two.
-func (s *Show) cost(ctx context.Context, p *Plan) (c cost, err error) {
+func (s *Show) Cost(ctx context.Context, p *Plan) (c Cost, err error) {
 	entered, err := s.stageTimes(ctx, p)
 	if err != nil {
 		return c, err
 	}
-	c.byStage = map[string]Figure{}
+	c.ByStage = map[string]Figure{}
 	it := s.Temporal.GetWorkflowHistory(ctx, protocol.ShipmentWorkflowID(p.ID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for it.HasNext() {
 		e, err := it.Next()
 		if err != nil {
 			return c, err
 		}
-		n := actions(e)
+		n := Actions(e)
 		stage := string(stageAt(entered, e.GetEventTime().AsTime()))
-		f := c.byStage[stage]
-		f.Actions, f.Events = f.Actions+n, f.Events+1
-		c.byStage[stage] = f
-		c.total.Actions, c.total.Events = c.total.Actions+n, c.total.Events+1
-		c.bytes += proto.Size(e)
+		c.ByStage[stage] = c.ByStage[stage].plus(n, e)
+		c.Total = c.Total.plus(n, e)
 	}
 	return c, nil
 }
 
-func actions(e *historypb.HistoryEvent) int {
+// Actions is what an event adds to the bill.
+func Actions(e *historypb.HistoryEvent) int {
 	switch e.GetEventType() {
 	case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
 		enumspb.EVENT_TYPE_TIMER_STARTED, enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:

@@ -23,6 +23,8 @@ func (s *Show) groups(p *Plan, es []any) [][]any {
 	switch {
 	case s.o.Rough:
 		return p.rough(es)
+	case p.Situation == InTransit:
+		return [][]any{es[:2]}
 	case p.Situation == CleanBurst:
 		return [][]any{es[:3], es[3:5], es[5:]}
 	case p.Situation == Shuffled:
@@ -88,6 +90,13 @@ func (s *Show) deliverEvents(ctx context.Context, p *Plan, request tms.Request) 
 
 // read waits until the story has read what was sent so far, so that the next group is a signal of its own.
 func (s *Show) read(ctx context.Context, p *Plan) error {
+	if s.o.Pace > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(s.o.Pace):
+		}
+		return ctx.Err()
+	}
 	if s.o.Rough || p.Situation == Shuffled {
 		return nil
 	}

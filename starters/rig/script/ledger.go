@@ -123,7 +123,10 @@ func (l *Ledger) tally(st freight.Shipment, p *Plan) {
 }
 
 // posted is one posted invoice as Odoo has it.
-type posted struct{ name, net string }
+type posted struct {
+	move      int64
+	name, net string
+}
 
 func (s *Show) postedInOdoo(ctx context.Context, p *Plan) (ps []posted, err error) {
 	domain := []any{[]any{"x_waybill_shipment", "=", string(p.ID)}, []any{"state", "=", "posted"}}
@@ -136,7 +139,8 @@ func (s *Show) postedInOdoo(ctx context.Context, p *Plan) (ps []posted, err erro
 		if move, ok := m.(map[string]any); ok {
 			net, _ := move["amount_untaxed"].(float64)
 			name, _ := move["name"].(string)
-			ps = append(ps, posted{name, fmt.Sprintf("%.2f", net)})
+			id, _ := move["id"].(int64)
+			ps = append(ps, posted{id, name, fmt.Sprintf("%.2f", net)})
 		}
 	}
 	return ps, nil
@@ -162,6 +166,20 @@ func compare(ps []posted, want int64) (got int64, why []string) {
 		why = append(why, fmt.Sprintf("%s, want %s", dollars(got), dollars(want)))
 	}
 	return got, why
+}
+
+// Wrong says of each shipment what Odoo has posted for it that the oracle does not expect, or lacks.
+func (s *Show) Wrong(ctx context.Context) (all []string, err error) {
+	for _, p := range s.Plans {
+		ps, err := s.postedInOdoo(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if _, why := compare(ps, p.expected()); len(why) > 0 {
+			all = append(all, string(p.ID)+": "+strings.Join(why, "; "))
+		}
+	}
+	return all, nil
 }
 
 // partnersAgree sees that billing engine and finance platform have each posted invoice once.
@@ -193,15 +211,15 @@ func (s *Show) measure(ctx context.Context, l *Ledger) error {
 		if !spread && !burst {
 			continue
 		}
-		f, err := s.cost(ctx, p)
+		f, err := s.Cost(ctx, p)
 		if err != nil {
 			return err
 		}
 		if spread {
-			l.Temporal.ActionsSpread, l.Temporal.EventsSpread, l.Temporal.BytesSpread, l.Breakdown = f.total.Actions, f.total.Events, f.bytes, f.byStage
+			l.Temporal.ActionsSpread, l.Temporal.EventsSpread, l.Temporal.BytesSpread, l.Breakdown = f.Total.Actions, f.Total.Events, f.Total.Bytes, f.ByStage
 			continue
 		}
-		l.Temporal.ActionsBurst, l.BreakdownOfBurst = f.total.Actions, f.byStage
+		l.Temporal.ActionsBurst, l.BreakdownOfBurst = f.Total.Actions, f.ByStage
 		l.OdooCallsBurst = s.Proxy.Calls(string(p.ID))
 	}
 	return nil

@@ -25,9 +25,11 @@ const (
 	Cancelled       Situation = "cancelled before pick-up"
 	Backorder       Situation = "backorder"
 	RestOfOrder     Situation = "rest of a backorder"
+	InTransit       Situation = "picked up, not delivered"
 )
 
-// Situations lists those that are dealt out; the rest of a backorder comes with its first part.
+// Situations lists those that are dealt out; the rest of a backorder comes with its first part, and
+// a shipment that stays in transit is for whoever measures waiting.
 func Situations() []Situation {
 	return []Situation{CleanSpread, CleanBurst, Shuffled, LatePOD, DisputeApproved, DisputeRejected, NoContract, BillingDown, ReplyLost, Cancelled, Backorder}
 }
@@ -91,7 +93,7 @@ func deal(seed uint64, n int, situations []Situation) (plans []*Plan) {
 // shape sets what a situation needs.
 func (p *Plan) shape(i int) {
 	switch p.Situation {
-	case CleanSpread, CleanBurst:
+	case CleanSpread, CleanBurst, InTransit:
 		p.customer = "ACME"
 	case NoContract:
 		p.carrier = "NOCON" + strconv.Itoa(i)

@@ -27,7 +27,8 @@ type Options struct {
 	Situations []Situation    // dealt out in turn; none: all
 	Rough      bool           // every shipment's events come in any order, some again, while anything may fail
 	Abreast    int            // shipments under way at once; 0: all
-	Pace       time.Duration  // between two orders; 0: at once
+	Orders     time.Duration  // between two orders; 0: at once
+	Pace       time.Duration  // between groups of events; then no shipment is asked how far it is, so that asking costs none of what is measured. 0: ask
 	Patience   time.Duration  // how long one step of a shipment may take; 0: 3 minutes
 	Observe    func(Delivery) // hears of every delivery's fate; nil: nobody
 }
@@ -85,7 +86,7 @@ func (s *Show) Play(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("sell for shipment %d: %w", p.n, err), g.Wait())
 		}
 		select {
-		case <-time.After(s.o.Pace):
+		case <-time.After(s.o.Orders):
 		case <-gctx.Done():
 		}
 		g.Go(func() error { return s.carryWhole(gctx, p) })
@@ -213,7 +214,7 @@ func (s *Show) carry(ctx context.Context, p *Plan) error {
 	if err := s.warehouse(ctx, p); err != nil {
 		return err
 	}
-	if err := s.deliverEvents(ctx, p, request); err != nil {
+	if err := s.deliverEvents(ctx, p, request); err != nil || p.Situation == InTransit {
 		return err
 	}
 	if err := s.people(ctx, p); err != nil {
@@ -223,6 +224,9 @@ func (s *Show) carry(ctx context.Context, p *Plan) error {
 }
 
 func (s *Show) pay(ctx context.Context, p *Plan) error {
+	if s.o.Pace > 0 {
+		return s.payUnasked(ctx, p)
+	}
 	var st freight.Shipment
 	err := s.Await(ctx, "the invoice", s.o.Patience, func() (ok bool, err error) {
 		st, err = s.State(ctx, p.ID)
@@ -235,6 +239,22 @@ func (s *Show) pay(ctx context.Context, p *Plan) error {
 		return err
 	}
 	return s.stage(ctx, p, freight.StageClosed)
+}
+
+// payUnasked pays the invoice that Odoo has, and waits until the story ends.
+func (s *Show) payUnasked(ctx context.Context, p *Plan) error {
+	var ps []posted
+	err := s.Await(ctx, "the invoice in Odoo", s.o.Patience, func() (ok bool, err error) {
+		ps, err = s.postedInOdoo(ctx, p)
+		return len(ps) > 0, err
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.inOdoo(func() error { return s.Shop.Pay(ctx, ps[0].move) }); err != nil {
+		return err
+	}
+	return s.Temporal.GetWorkflow(ctx, protocol.ShipmentWorkflowID(p.ID), "").Get(ctx, nil)
 }
 
 func (s *Show) carryCancelled(ctx context.Context, p *Plan, request tms.Request) error {
