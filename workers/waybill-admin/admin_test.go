@@ -108,7 +108,7 @@ func TestMisuseIsSaidBeforeAnythingIsTried(t *testing.T) {
 		{"odoo setup", `"admin-password-file" not set`},
 		{"temporal setup --retention", "flag needs an argument"},
 		{"temporal setup --retention soon", "invalid argument"},
-		{"inbox list --state lost", "want one of pending, done, dead"},
+		{"inbox list --state lost", "want one of pending, done, dead, unmatched, late"},
 		{"inbox list --limit 0", "want a number from 1"},
 		{"inbox show", "accepts 1 arg(s)"},
 		{"audit verify", "accepts 1 arg(s)"},
@@ -284,6 +284,30 @@ func TestInboxShowsWhatWasReceivedToTheByteAndWhatToDo(t *testing.T) {
 	d.want(console.Done, "/9gAAQ==", "", "inbox", "show", fmt.Sprint(dead))
 	d.want(console.Failed, "", "there is no delivery 99: see waybill-admin inbox list", "inbox", "show", "99")
 	d.want(console.Misused, "", "is no delivery's number", "inbox", "show", "x")
+}
+
+// TestWhatNoShipmentTookIsShownWithWhatItWaitsFor files scans as the relay does.
+func TestWhatNoShipmentTookIsShownWithWhatItWaitsFor(t *testing.T) {
+	d := newDesk(t, "http://127.0.0.1:1")
+	s := d.store()
+	for i, pro := range []string{"PRO1", "PRO2", "PRO3"} {
+		seq := d.receive(s, pro, []byte("{}"))
+		scan := freight.Scan{Key: pro, Source: "tms", Milestone: freight.PickedUp, OccurredAt: time.Now().Add(time.Duration(i) * time.Second)}
+		if _, err := s.Admit(t.Context(), seq, []store.Incoming{{Scan: scan, References: []freight.Reference{{Kind: freight.RefPRO, Carrier: "FASTFRT", Value: pro}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.want(console.Done, "pro PRO2", "registered", "inbox", "list", "--state", "unmatched")
+	strays := fromJSON[[]store.Stray](t, d.want(console.Done, "", "there are 3", "--json", "inbox", "list", "--state", "unmatched", "--limit", "2"))
+	if len(strays) != 2 || strays[0].References[0].Value != "PRO1" || strays[0].Delivery != 1 {
+		t.Errorf("%+v", strays)
+	}
+	for _, args := range [][]string{{"--state", "unmatched", "--source", "edi"}, {"--state", "late"}} {
+		if strays := fromJSON[[]store.Stray](t, d.want(console.Done, "[]", "", append([]string{"--json", "inbox", "list"}, args...)...)); len(strays) > 0 {
+			t.Errorf("%v: %+v", args, strays)
+		}
+	}
+	d.want(console.Done, "waits for a shipment, such as picked_up of pro PRO3", "", "inbox", "show", "3")
 }
 
 func TestAStoreThatIsNotThereIsNotMade(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ import (
 	"waybill/config"
 	"waybill/internal/console"
 	"waybill/internal/store"
+	"waybill/workflows/freight"
 )
 
 func (a *app) inbox() *cobra.Command {
@@ -29,13 +31,56 @@ func (a *app) inboxList() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "List deliveries, the newest first", Args: cobra.NoArgs,
 		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
+			switch state {
+			case unmatched:
+				return a.listStrays(ctx, s.Unmatched, source, limit)
+			case late:
+				return a.listStrays(ctx, s.LateScans, source, limit)
+			}
 			return a.listDeliveries(ctx, s, state, source, limit)
 		}),
 	}
-	console.Choice(c, &state, "state", "only in this state", []store.DeliveryState{store.Pending, store.Done, store.Dead})
+	console.Choice(c, &state, "state", "only in this state; unmatched and late are what deliveries said and no shipment took", []store.DeliveryState{store.Pending, store.Done, store.Dead, unmatched, late})
 	console.Limit(c, &limit, 100)
 	c.Flags().StringVar(&source, "source", "", "only from this source")
 	return c
+}
+
+// Beside the states of deliveries, those of the scans in them that no shipment took.
+const (
+	unmatched store.DeliveryState = "unmatched"
+	late      store.DeliveryState = "late"
+)
+
+// straysRead bounds what is read to find one source's or one delivery's strays among all.
+const straysRead = 10_000
+
+func (a *app) listStrays(ctx context.Context, read func(context.Context, int) ([]store.Stray, error), source string, limit int) error {
+	strays, err := read(ctx, straysRead)
+	if err != nil {
+		return err
+	}
+	strays = slices.DeleteFunc(strays, func(s store.Stray) bool { return source != "" && s.Source != source })
+	if len(strays) > limit {
+		a.Say("there are %d, of which these are the oldest: narrow it down, or raise --limit", len(strays))
+		strays = strays[:limit]
+	}
+	rows := make([]console.Row, len(strays))
+	for i, s := range strays {
+		rows[i] = console.Row{s.Delivery, s.Source, s.DeliveryID, s.Milestone, references(s.References), s.Age.Round(time.Second), cmp.Or(string(s.Shipment), s.Reason)}
+	}
+	return a.Show(append([]store.Stray{}, strays...), func() {
+		a.Table(console.Row{"seq", "source", "id", "milestone", "references", "waits since", "shipment or why"}, rows)
+		a.Say("they wait until one of their references is registered; waybill-admin inbox show SEQ has the whole message")
+	})
+}
+
+func references(rs []freight.Reference) string {
+	var texts []string
+	for _, r := range rs {
+		texts = append(texts, fmt.Sprintf("%s %s", r.Kind, r.Value))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // listed is a delivery as a list has it: without its body.
@@ -81,7 +126,12 @@ func (a *app) inboxShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			shown := a.shownOf(d)
+			waiting, err := s.Unmatched(ctx, straysRead)
+			if err != nil {
+				return err
+			}
+			waiting = slices.DeleteFunc(waiting, func(s store.Stray) bool { return s.Delivery != seq })
+			shown := a.shownOf(d, waiting)
 			return a.Show(shown, func() { a.printDelivery(shown) })
 		}),
 	}
@@ -97,8 +147,8 @@ type shown struct {
 	Next       string            `json:"next"` // what to do
 }
 
-func (a *app) shownOf(d store.Delivery) shown {
-	s := shown{listed: listed{d.Seq, d.Source, d.ID, d.ReceivedAt, d.State, len(d.Body), d.Reason}, VerifiedBy: d.VerifiedBy, Headers: d.Headers, Next: a.next(d)}
+func (a *app) shownOf(d store.Delivery, waiting []store.Stray) shown {
+	s := shown{listed: listed{d.Seq, d.Source, d.ID, d.ReceivedAt, d.State, len(d.Body), d.Reason}, VerifiedBy: d.VerifiedBy, Headers: d.Headers, Next: a.next(d, waiting)}
 	if utf8.Valid(d.Body) {
 		s.Body = string(d.Body)
 	} else {
@@ -107,15 +157,18 @@ func (a *app) shownOf(d store.Delivery) shown {
 	return s
 }
 
-// next says what to do about a delivery.
-func (a *app) next(d store.Delivery) string {
-	switch d.State {
-	case store.Pending:
+// next says what to do about a delivery, some of whose scans may wait for their shipment.
+func (a *app) next(d store.Delivery, waiting []store.Stray) string {
+	switch {
+	case len(waiting) > 0:
+		w := waiting[0]
+		return fmt.Sprintf("%d of what it says waits for a shipment, such as %s of %s: %s. It is taken by itself once a shipment has one of these references; if none will, tell %s", len(waiting), w.Milestone, references(w.References), w.Reason, a.owner(d.Source))
+	case d.State == store.Pending:
 		return "the relay reads it within seconds; if it stays, see that waybill-worker runs, and in its log for relay_failed"
-	case store.Dead:
+	case d.State == store.Dead:
 		return fmt.Sprintf("it was authentic and could not be used: %s. Tell %s; sent again, it needs another id, since this one is taken", d.Reason, a.owner(d.Source))
 	}
-	return "nothing: it was read, and what it says is with its shipment or waits for one"
+	return "nothing: it was read, and what it says is with its shipment"
 }
 
 // owner is who answers for a source, as far as the configuration says.
