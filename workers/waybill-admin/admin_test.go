@@ -376,6 +376,7 @@ func tamper(t *testing.T, path, change string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = triggers.Close() }()
 	var names []string
 	for triggers.Next() {
 		var n string
@@ -383,6 +384,9 @@ func tamper(t *testing.T, path, change string) {
 			t.Fatal(err)
 		}
 		names = append(names, n)
+	}
+	if err := triggers.Err(); err != nil {
+		t.Fatal(err)
 	}
 	for _, n := range names { // whoever can write the file can drop them
 		if _, err := db.ExecContext(t.Context(), `DROP TRIGGER `+n); err != nil {
