@@ -7,7 +7,7 @@ DURATION ?= 60s
 SCENARIOS ?= all
 ODOO ?= standin
 STORE ?= sqlite
-.PHONY: help demo test test-odoo check record build chaos chaos-sabotage
+.PHONY: help demo test test-odoo check record build chaos chaos-sabotage bench
 
 help: ## this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,10 @@ help: ## this help
 demo: ## the whole system on this machine, in every situation; ARGS="--shipments N --seed S --exit --json FILE"
 	@deploy/temporal.sh >/dev/null
 	@go run ./starters/waybill-demo $(ARGS)
+
+bench: ## the figures of docs/figures.md, the floor beside the product; ARGS="--only story,bridge --json FILE --postgres URL"
+	@deploy/temporal.sh >/dev/null
+	@go run ./starters/waybill-bench $(ARGS)
 
 test: ## all tests that need no Odoo: unit, property, stories, replay, a real Temporal server
 	@deploy/temporal.sh >/dev/null

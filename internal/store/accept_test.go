@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,30 +132,80 @@ func TestCallersOfOneGroupGetTheirOwnAnswers(t *testing.T) {
 func TestSenderThatHangsUpFailsNobodyElse(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, _ := open(t, db)
-		acked := sync.Map{}
-		together(60, func(i int) {
-			ctx, cancel := context.WithCancel(t.Context())
-			if i%3 == 0 {
-				cancel()
-			}
-			defer cancel()
-			id := fmt.Sprintf("msg_%d", i)
-			_, err := s.Accept(ctx, delivery(id, "body"))
-			if err == nil {
-				acked.Store(id, true)
-			} else if i%3 != 0 {
-				t.Errorf("caller %d: %v", i, err)
-			}
-		})
-		ds, err := s.Waiting(t.Context(), 100)
+		for round := range 12 {
+			hangUpWhileOthersWait(t, db, s, round)
+		}
+		ds, err := s.Waiting(t.Context(), 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
+		staying := 0
 		for _, d := range ds {
-			acked.Delete(d.ID)
+			if strings.HasPrefix(d.ID, "stays") {
+				staying++
+			}
 		}
-		acked.Range(func(id, _ any) bool { t.Errorf("%s was acknowledged and is not there", id); return true })
+		if staying != 12*6 {
+			t.Errorf("%d of %d acknowledged deliveries are there", staying, 12*6)
+		}
 	})
+}
+
+// hangUpWhileOthersWait lets a group gather, of which half the senders hang up while one of them has it committed.
+func hangUpWhileOthersWait(t *testing.T, db storetest.DB, s *store.Store, round int) {
+	t.Helper()
+	release, unblock := s.Occupy(), block(t, db, "inbox")
+	going, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	var all sync.WaitGroup
+	for i := range 12 {
+		ctx, name := t.Context(), "stays"
+		if i%2 == 0 {
+			ctx, name = going, "goes"
+		}
+		all.Go(func() {
+			if _, err := s.Accept(ctx, delivery(fmt.Sprintf("%s %d/%d", name, round, i), "body")); err != nil && name == "stays" {
+				t.Error(err)
+			}
+		})
+	}
+	until(func() bool { _, waiting := s.Crowd(); return waiting == 12 })
+	release()
+	until(func() bool { leading, waiting := s.Crowd(); return leading == 1 && waiting == 0 })
+	hangUp()
+	unblock()
+	all.Wait()
+}
+
+// until waits for a condition.
+func until(ok func() bool) {
+	for !ok() {
+		runtime.Gosched()
+	}
+}
+
+// block keeps everyone from writing to a table until it is called off.
+func block(t *testing.T, db storetest.DB, table string) (unblock func()) {
+	t.Helper()
+	c, err := db.SQL(t).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(statement string) {
+		if _, err := c.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	if strings.HasPrefix(db.URL, "sqlite") {
+		run(`BEGIN IMMEDIATE`)
+	} else {
+		run(`BEGIN`)
+		run(`LOCK TABLE ` + table + ` IN EXCLUSIVE MODE`)
+	}
+	return func() {
+		run(`COMMIT`)
+		_ = c.Close()
+	}
 }
 
 // acceptorEnv makes the test binary a process that accepts until it is killed, and says what it has acknowledged.

@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"waybill/internal/sabotage"
 	"waybill/workflows/freight"
 )
 
@@ -137,6 +139,9 @@ func (s *Store) admitOne(ctx context.Context, t *sql.Tx, delivery int64, i Incom
 		if _, err := t.ExecContext(ctx, `INSERT INTO documents (sha256, body, media_type, signer) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING`, d.SHA256, d.Body, d.MediaType, d.Signer); err != nil {
 			return nil, err
 		}
+	}
+	if sabotage.Dedupe {
+		i.Scan.Key += "/" + strconv.FormatInt(delivery, 10)
 	}
 	p := placement{scan: i.Scan, refs: i.References}
 	err := t.QueryRowContext(ctx, `INSERT INTO scans (scan_key, source, delivery, state, refs, scan, at) VALUES ($1, $2, $3, 'unmatched', $4, $5, $6) ON CONFLICT (scan_key) DO NOTHING RETURNING seq`,

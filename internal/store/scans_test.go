@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,6 +235,29 @@ func TestScanAndItsReferenceMayComeAtOnce(t *testing.T) {
 	})
 }
 
+// A scan has found no shipment and is not committed yet, when its reference is registered: one must wait for the other,
+// or neither sees the other. On SQLite transactions never overlap.
+func TestReferenceThatIsRegisteredWhileItsScanIsFiledFindsIt(t *testing.T) {
+	db := storetest.Postgres(t)
+	s, _ := open(t, db)
+	raw := db.SQL(t)
+	unblock := block(t, db, "unmatched_refs") // where a scan goes after it has looked for its shipment
+	var both sync.WaitGroup
+	both.Go(func() { admit(t, s, scan("k", ref(bol, "", "B1"))) })
+	until(func() bool { return stuck(t, raw, 1) })
+	var registered atomic.Bool
+	both.Go(func() {
+		register(t, s, "acme-1", ref(bol, "", "B1"))
+		registered.Store(true)
+	})
+	until(func() bool { return stuck(t, raw, 2) || registered.Load() })
+	unblock()
+	both.Wait()
+	if got := sent(t, s, "r"); len(got["acme-1"]) != 1 {
+		t.Errorf("sent %v", got)
+	}
+}
+
 // Two shipments register what one scan names, each another number of it: it goes to one of the two.
 func TestScanThatTwoShipmentsClaimAtOnceGoesToOne(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
@@ -301,6 +326,48 @@ func TestNumbersHaveNoGapWhoeverGivesThem(t *testing.T) {
 			}
 		}
 	})
+}
+
+// PostgreSQL ends a circle of waiting by undoing one of those in it. The store's side does its work anew.
+func TestTransactionThatWasUndoneForAnotherIsDoneAnew(t *testing.T) {
+	db := storetest.Postgres(t)
+	s, _ := open(t, db)
+	waiting(t, s, 2)
+	raw := db.SQL(t)
+	other, err := raw.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	do := func(statement string) {
+		if _, err := other.ExecContext(t.Context(), statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	do(`SET deadlock_timeout = '1h'`) // the other never notices the circle, so it is not the one undone
+	do(`BEGIN`)
+	do(`UPDATE outbox SET tries = tries WHERE shipment = 'acme-2'`)
+	var filing sync.WaitGroup
+	filing.Go(func() {
+		if a, err := tryAdmit(t, s, scan("one", ref(bol, "", "acme-1")), scan("two", ref(bol, "", "acme-2"))); err != nil || a.New != 2 {
+			t.Errorf("%+v, %v", a, err)
+		}
+	})
+	until(func() bool { return stuck(t, raw, 1) })
+	do(`UPDATE outbox SET tries = tries WHERE shipment = 'acme-1'`)
+	do(`COMMIT`)
+	filing.Wait()
+	got := sent(t, s, "r")
+	if len(got["acme-1"]) != 2 || len(got["acme-2"]) != 2 || got["acme-2"][1].Number != 2 {
+		t.Errorf("sent %v", got)
+	}
+}
+
+// stuck reports whether so many of the stores' statements wait for a lock.
+func stuck(t *testing.T, raw *sql.DB, n int) bool {
+	var got int
+	err := raw.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.application_name = current_setting('application_name')`).Scan(&got)
+	return err != nil || got >= n
 }
 
 func TestDeliveryIsFiledByOneOfTwoRelays(t *testing.T) {

@@ -286,7 +286,7 @@ func (b *Bridge) take(w http.ResponseWriter, r *http.Request, src *source, body 
 	id := visitOf(r).delivery
 	d := store.Delivery{
 		Source: src.Name, ID: id, Body: body, ReceivedAt: b.o.Now(), State: store.Pending,
-		Headers:    map[string]string{"content-type": r.Header.Get("Content-Type"), "user-agent": cut(r.UserAgent(), 200), webhook.IDHeader: id, "x-request-id": visitOf(r).id},
+		Headers:    map[string]string{"content-type": cut(r.Header.Get("Content-Type"), 200), "user-agent": cut(r.UserAgent(), 200), webhook.IDHeader: id, "x-request-id": visitOf(r).id},
 		VerifiedBy: "standard-webhooks secret " + strconv.Itoa(which+1),
 	}
 	faults := b.schema.check(d, b.o.Now())

@@ -9,6 +9,7 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/bridgetest"
 	"waybill/starters/bridge/webhook"
 )
 
@@ -50,9 +51,9 @@ func TestRepeatedDeliveryIsAnsweredAsRepeat(t *testing.T) {
 }
 
 func TestSameIDOfTwoSourcesIsTwoDeliveries(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "tms"}, secretOf("t")))
+	w := newWorld(t, withSource(bridge.Source{Name: "tms"}, bridgetest.SecretOf("t")))
 	w.send(letter{}).want(t, http.StatusAccepted)
-	if a := w.send(letter{source: "tms", secret: secretOf("t"), body: delivered("acme-7")}).want(t, http.StatusAccepted); a.receipt.Repeat {
+	if a := w.send(letter{source: "tms", secret: bridgetest.SecretOf("t"), body: delivered("acme-7")}).want(t, http.StatusAccepted); a.receipt.Repeat {
 		t.Error("the id of one source is taken for that of another")
 	}
 }
@@ -82,7 +83,7 @@ func forgeries(now time.Time) map[string]letter {
 		"without an id":                 {header: drop(webhook.IDHeader)},
 		"without a timestamp":           {header: drop(webhook.TimestampHeader)},
 		"with an empty signature":       {header: set(webhook.SignatureHeader, " ")},
-		"with another's secret":         {secret: secretOf("x")},
+		"with another's secret":         {secret: bridgetest.SecretOf("x")},
 		"with another id than signed":   {header: set(webhook.IDHeader, "evt-2")},
 		"with another time than signed": {header: set(webhook.TimestampHeader, fmt.Sprint(now.Unix()+1))},
 		"with a time that is no number": {header: set(webhook.TimestampHeader, "yesterday")},
@@ -134,13 +135,13 @@ func said(a answer) string {
 }
 
 func TestStrangerCannotTellWhetherASourceExists(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, secretOf("s")))
+	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s")))
 	strange := forgeries(w.clock.now())
-	strange["of 300 KiB"] = letter{secret: secretOf("x"), body: proof(300 << 10)}
-	strange["of 4 MiB"] = letter{secret: secretOf("x"), body: strings.Repeat(" ", 4<<20)}
-	strange["over 4 MiB"] = letter{secret: secretOf("x"), body: strings.Repeat(" ", 4<<20+1)}
-	strange["over 4 MiB without a length"] = letter{secret: secretOf("x"), body: strings.Repeat(" ", 4<<20+1), stream: true}
-	strange["as text"] = letter{secret: secretOf("x"), media: "text/plain"}
+	strange["of 300 KiB"] = letter{secret: bridgetest.SecretOf("x"), body: proof(300 << 10)}
+	strange["of 4 MiB"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 4<<20)}
+	strange["over 4 MiB"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 4<<20+1)}
+	strange["over 4 MiB without a length"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 4<<20+1), stream: true}
+	strange["as text"] = letter{secret: bridgetest.SecretOf("x"), media: "text/plain"}
 	for name, l := range strange {
 		t.Run(name, func(t *testing.T) {
 			l.source = "nobody"
@@ -156,7 +157,7 @@ func TestStrangerCannotTellWhetherASourceExists(t *testing.T) {
 }
 
 func TestDeliverySignedForOneSourceOpensNoOther(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "tms"}, secretOf("t")))
+	w := newWorld(t, withSource(bridge.Source{Name: "tms"}, bridgetest.SecretOf("t")))
 	for _, source := range []string{"tms", "nobody"} { // one that is not there borrows the keys of carrier to work on
 		w.send(letter{source: source}).want(t, http.StatusUnauthorized)
 	}
@@ -164,14 +165,14 @@ func TestDeliverySignedForOneSourceOpensNoOther(t *testing.T) {
 
 func TestEachOfThreeLiveSecretsVerifies(t *testing.T) {
 	w := newWorld(t)
-	w.carrier.set(nil, secretOf("a"), secretOf("b"), secretOf("c"), secretOf("d"))
+	w.carrier.set(nil, bridgetest.SecretOf("a"), bridgetest.SecretOf("b"), bridgetest.SecretOf("c"), bridgetest.SecretOf("d"))
 	for i, letterOf := range []string{"a", "b", "c"} {
-		w.send(letter{id: "evt-" + letterOf, secret: secretOf(letterOf)}).want(t, http.StatusAccepted)
+		w.send(letter{id: "evt-" + letterOf, secret: bridgetest.SecretOf(letterOf)}).want(t, http.StatusAccepted)
 		if d := w.kept("")[i]; d.VerifiedBy != fmt.Sprintf("standard-webhooks secret %d", i+1) {
 			t.Errorf("verified by %s", d.VerifiedBy)
 		}
 	}
-	w.send(letter{id: "evt-d", secret: secretOf("d")}).want(t, http.StatusUnauthorized)
+	w.send(letter{id: "evt-d", secret: bridgetest.SecretOf("d")}).want(t, http.StatusUnauthorized)
 }
 
 func TestSenderMaySignWithOldAndNewSecretAtOnce(t *testing.T) {
@@ -183,7 +184,7 @@ func TestSenderMaySignWithOldAndNewSecretAtOnce(t *testing.T) {
 }
 
 func TestBodyAtTheLimitIsTakenAndOneByteMoreIsNot(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, secretOf("s")))
+	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s")))
 	fill := func(n int) string { return delivered("acme-1042") + strings.Repeat(" ", n-len(delivered("acme-1042"))) }
 	for _, c := range []struct {
 		name, source, secret string
@@ -192,8 +193,8 @@ func TestBodyAtTheLimitIsTakenAndOneByteMoreIsNot(t *testing.T) {
 	}{
 		{"256 KiB of a source without documents", "carrier", carrierSecret, bridge.DefaultLimit, http.StatusAccepted},
 		{"a byte more", "carrier", carrierSecret, bridge.DefaultLimit + 1, http.StatusRequestEntityTooLarge},
-		{"4 MiB of a source with documents", "scans", secretOf("s"), bridge.DocumentLimit, http.StatusAccepted},
-		{"a byte more than those", "scans", secretOf("s"), bridge.DocumentLimit + 1, http.StatusRequestEntityTooLarge},
+		{"4 MiB of a source with documents", "scans", bridgetest.SecretOf("s"), bridge.DocumentLimit, http.StatusAccepted},
+		{"a byte more than those", "scans", bridgetest.SecretOf("s"), bridge.DocumentLimit + 1, http.StatusRequestEntityTooLarge},
 	} {
 		for _, stream := range []bool{false, true} {
 			t.Run(fmt.Sprint(c.name, ", without a length: ", stream), func(t *testing.T) {
@@ -208,8 +209,8 @@ func TestBodyAtTheLimitIsTakenAndOneByteMoreIsNot(t *testing.T) {
 }
 
 func TestDocumentsOfAMegabyteArrive(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, secretOf("s")))
-	w.send(letter{source: "scans", secret: secretOf("s"), body: proof(1 << 20)}).want(t, http.StatusAccepted)
+	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s")))
+	w.send(letter{source: "scans", secret: bridgetest.SecretOf("s"), body: proof(1 << 20)}).want(t, http.StatusAccepted)
 }
 
 func TestContentTypes(t *testing.T) {

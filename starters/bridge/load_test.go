@@ -18,10 +18,11 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/bridgetest"
 )
 
 func TestSourceOverItsRateWaitsAndTheOthersDoNot(t *testing.T) {
-	w := newWorld(t, func(o *bridge.Options) { o.Sources[0].PerSecond, o.Sources[0].Burst = 0.5, 3 }, withSource(bridge.Source{Name: "tms"}, secretOf("t")))
+	w := newWorld(t, func(o *bridge.Options) { o.Sources[0].PerSecond, o.Sources[0].Burst = 0.5, 3 }, withSource(bridge.Source{Name: "tms"}, bridgetest.SecretOf("t")))
 	for i := range 3 {
 		w.send(letter{id: fmt.Sprint("evt-", i)}).want(t, http.StatusAccepted)
 	}
@@ -30,7 +31,7 @@ func TestSourceOverItsRateWaitsAndTheOthersDoNot(t *testing.T) {
 		t.Errorf("Retry-After is %q, want the 2 s in which half a delivery a second makes one", got)
 	}
 	for i := range 10 {
-		w.send(letter{source: "tms", secret: secretOf("t"), id: fmt.Sprint("tms-", i)}).want(t, http.StatusAccepted)
+		w.send(letter{source: "tms", secret: bridgetest.SecretOf("t"), id: fmt.Sprint("tms-", i)}).want(t, http.StatusAccepted)
 	}
 	w.clock.move(2 * time.Second)
 	w.send(letter{id: "evt-3"}).want(t, http.StatusAccepted)
@@ -42,7 +43,7 @@ func TestSourceOverItsRateWaitsAndTheOthersDoNot(t *testing.T) {
 func TestStrangerCannotUseUpTheRateOfASource(t *testing.T) {
 	w := newWorld(t, func(o *bridge.Options) { o.Sources[0].PerSecond, o.Sources[0].Burst = 1, 1 })
 	for i := range 20 {
-		w.send(letter{id: fmt.Sprint("evt-", i), secret: secretOf("x")}).want(t, http.StatusUnauthorized)
+		w.send(letter{id: fmt.Sprint("evt-", i), secret: bridgetest.SecretOf("x")}).want(t, http.StatusUnauthorized)
 	}
 	w.send(letter{}).want(t, http.StatusAccepted)
 }
@@ -88,7 +89,7 @@ func TestInboxThatHangsIsGivenUpInTimeAndTakesTheRepeat(t *testing.T) {
 		t.Errorf("answered after %s", took)
 	}
 	release()
-	w.send(letter{}).want(t, http.StatusAccepted)
+	bridgetest.Until(t, "the repeat is taken", func() bool { return w.send(letter{}).status == http.StatusAccepted })
 	if n := len(w.kept("")); n != 1 {
 		t.Errorf("%d are kept, want 1", n)
 	}
@@ -146,7 +147,7 @@ func TestSecretThatCanBeReadStillVerifiesBesideOneThatCannot(t *testing.T) {
 	w := newWorld(t)
 	w.carrier.set(errUnreadable, carrierSecret)
 	w.send(letter{}).want(t, http.StatusAccepted)
-	w.send(letter{id: "evt-2", secret: secretOf("n")}).want(t, http.StatusServiceUnavailable) // it may be signed with the other
+	w.send(letter{id: "evt-2", secret: bridgetest.SecretOf("n")}).want(t, http.StatusServiceUnavailable) // it may be signed with the other
 }
 
 func TestSecretsAreTriedAtTheStart(t *testing.T) {
@@ -162,7 +163,7 @@ func TestSecretsAreTriedAtTheStart(t *testing.T) {
 // between, send as fast as they can.
 func TestRotationUnderLoadRejectsNone(t *testing.T) {
 	w := newWorld(t)
-	old, next := secretOf("o"), secretOf("n")
+	old, next := bridgetest.SecretOf("o"), bridgetest.SecretOf("n")
 	w.carrier.set(nil, old)
 	var current atomic.Value
 	current.Store(old)
@@ -184,13 +185,13 @@ func TestRotationUnderLoadRejectsNone(t *testing.T) {
 	}
 	some := func(n int64) {
 		from := sent.Load()
-		until(t, fmt.Sprint(n, " more deliveries"), func() bool { return sent.Load() >= from+n || len(faults) > 0 })
+		bridgetest.Until(t, fmt.Sprint(n, " more deliveries"), func() bool { return sent.Load() >= from+n || len(faults) > 0 })
 	}
 	some(100)
 	w.carrier.set(nil, old, next)
 	some(100)
 	current.Store(next)
-	until(t, "no use of the old secret", func() bool {
+	bridgetest.Until(t, "no use of the old secret", func() bool {
 		was := w.metric("waybill_ingest_key_uses_total", "source=carrier", "key=1")
 		some(100)
 		return w.metric("waybill_ingest_key_uses_total", "source=carrier", "key=1") == was || len(faults) > 0
@@ -213,12 +214,12 @@ func TestRotationUnderLoadRejectsNone(t *testing.T) {
 // longer to compute than everything else. It compares the shortest of as many runs as it takes to be rid of the
 // machine's noise: were work left out, no number of runs would hide it.
 func TestRefusalTakesAsLongForASourceThatIsNotThere(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, secretOf("s"), secretOf("s2")))
+	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s"), bridgetest.SecretOf("s2")))
 	shortest := map[string]time.Duration{"carrier": time.Hour, "scans": time.Hour, "nobody": time.Hour}
 	alike := func(a, b time.Duration) bool { return a < b*13/10 && b < a*13/10 }
 	for range 200 {
 		for source := range shortest {
-			req := w.request(letter{source: source, secret: secretOf("x"), body: strings.Repeat(" ", 1<<20)})
+			req := w.request(letter{source: source, secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 1<<20)})
 			rec := httptest.NewRecorder()
 			began := time.Now()
 			w.bridge.ServeHTTP(rec, req)
@@ -235,11 +236,11 @@ func TestRefusalTakesAsLongForASourceThatIsNotThere(t *testing.T) {
 }
 
 func TestLargeBodiesAreHeldAFewAtATime(t *testing.T) {
-	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, secretOf("s")))
+	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s")))
 	w.server = w.listen(func(s *http.Server) { s.ReadTimeout = time.Minute })
-	large := letter{source: "scans", secret: secretOf("s"), body: proof(200 << 10)}
+	large := letter{source: "scans", secret: bridgetest.SecretOf("s"), body: proof(200 << 10)}
 	req := w.request(large)
-	until(t, "large bodies are put off", func() bool {
+	bridgetest.Until(t, "large bodies are put off", func() bool {
 		half(t, dial(t, w.server.URL), req, large.body, 1000)
 		a := w.send(large)
 		return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") == "1"
@@ -272,10 +273,10 @@ func TestSenderWhoHangsUpAfterSendingHasDelivered(t *testing.T) {
 	l := letter{body: delivered("acme-1042")}
 	c := dial(t, w.server.URL)
 	half(t, c, w.request(l), l.body, len(l.body))
-	until(t, "the delivery is being taken", func() bool { return w.metric("waybill_ingest_key_uses_total", "source=carrier") == 1 })
+	bridgetest.Until(t, "the delivery is being taken", func() bool { return w.metric("waybill_ingest_key_uses_total", "source=carrier") == 1 })
 	_ = c.Close()
 	release()
-	until(t, "the delivery is kept", func() bool { return len(w.kept(store.Pending)) == 1 })
+	bridgetest.Until(t, "the delivery is kept", func() bool { return len(w.kept(store.Pending)) == 1 })
 	if a := w.send(l).want(t, http.StatusAccepted); !a.receipt.Repeat {
 		t.Error("the repeat is not known")
 	}

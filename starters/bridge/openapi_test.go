@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/bridgetest"
 )
 
 // openAPI is the document as the bridge serves it, in the types a JSON parser gives.
@@ -90,7 +91,7 @@ func everyAnswer(t *testing.T) map[string]map[int]answer {
 	}
 	const events, hints = "/v1/events/{source}", "/v1/hints/odoo"
 	bad := strings.Replace(delivered("acme-1042"), `"delivered"`, `"nope"`, 1)
-	note(events, w.send(letter{}), w.send(letter{body: delivered("acme-7")}), w.send(letter{id: "evt-2", body: bad}), w.send(letter{secret: secretOf("x")}),
+	note(events, w.send(letter{}), w.send(letter{body: delivered("acme-7")}), w.send(letter{id: "evt-2", body: bad}), w.send(letter{secret: bridgetest.SecretOf("x")}),
 		w.send(letter{body: strings.Repeat(" ", bridge.DefaultLimit+1)}), w.send(letter{media: "text/plain"}))
 	for i := range 5 {
 		note(events, w.send(letter{id: fmt.Sprint("evt-r", i)}))

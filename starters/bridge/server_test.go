@@ -26,6 +26,7 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/bridgetest"
 )
 
 // serving is a bridge that serves until it is stopped.
@@ -75,12 +76,12 @@ func TestShutdownSaysNotReadyFirstAndEndsWhatIsUnderWay(t *testing.T) {
 	half(t, c, w.request(l), l.body, 20)
 	get(t, s.url+"/readyz").want(t, http.StatusNoContent)
 	s.stop()
-	until(t, "not ready while it still listens", func() bool { return get(t, s.url+"/readyz").status == http.StatusServiceUnavailable })
+	bridgetest.Until(t, "not ready while it still listens", func() bool { return get(t, s.url+"/readyz").status == http.StatusServiceUnavailable })
 	a := w.send(letter{id: "evt-late", body: delivered("acme-7")}).want(t, http.StatusAccepted) // the load balancer may not have looked yet
 	if !a.last {
 		t.Error("the sender is not told to open another connection")
 	}
-	until(t, "the listener is closed", func() bool {
+	bridgetest.Until(t, "the listener is closed", func() bool {
 		var d net.Dialer
 		c, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
 		if err == nil {
@@ -270,7 +271,7 @@ func TestCertificateThatCannotBeReadIsNamed(t *testing.T) {
 func TestRequestsAreNamedForQuestions(t *testing.T) {
 	w := newWorld(t)
 	given := func(id string) letter {
-		return letter{secret: secretOf("x"), header: func(h http.Header) { h.Set("X-Request-Id", id) }}
+		return letter{secret: bridgetest.SecretOf("x"), header: func(h http.Header) { h.Set("X-Request-Id", id) }}
 	}
 	if a := w.send(given("proxy-7.a_b")); a.header.Get("X-Request-Id") != "proxy-7.a_b" || a.problem.Instance != "urn:waybill:request:proxy-7.a_b" {
 		t.Errorf("named %q, %q", a.header.Get("X-Request-Id"), a.problem.Instance)
@@ -292,7 +293,7 @@ func TestLogHoldsIDsAndNeverPayloadsOrSecrets(t *testing.T) {
 	w.send(l).want(t, http.StatusAccepted)
 	w.send(letter{id: "evt-77", body: delivered("acme-7")}).want(t, http.StatusConflict)
 	w.send(letter{id: "evt-78", body: strings.Replace(l.body, "document_received", "nope", 1)}).want(t, http.StatusUnprocessableEntity)
-	w.send(letter{id: "evt-79", secret: secretOf("x")}).want(t, http.StatusUnauthorized)
+	w.send(letter{id: "evt-79", secret: bridgetest.SecretOf("x")}).want(t, http.StatusUnauthorized)
 	w.hint(rightToken, order(17, "")).want(t, http.StatusAccepted)
 	w.hint("?token=wrong", order(17, "")).want(t, http.StatusUnauthorized)
 	var b strings.Builder

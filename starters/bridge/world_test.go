@@ -23,16 +23,12 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/bridgetest"
 	"waybill/starters/bridge/webhook"
 )
 
-// secretOf is a secret made of one letter; it opens nothing.
-func secretOf(letter string) string {
-	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
-}
-
 // carrierSecret signs for the source carrier.
-var carrierSecret = secretOf("c")
+var carrierSecret = bridgetest.SecretOf("c")
 
 // clock is the bridge's time; it stands still until it is moved.
 type clock struct {
@@ -284,19 +280,6 @@ func half(t testing.TB, c net.Conn, req *http.Request, body string, sent int) {
 	fmt.Fprintf(&b, "\r\n%s", body[:sent])
 	if _, err := c.Write(b.Bytes()); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// until waits for something to be so.
-func until(t testing.TB, what string, so func() bool) {
-	t.Helper()
-	const within = 20 * time.Second
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(within); !so(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s", what, within)
-		}
 	}
 }
 

@@ -128,7 +128,7 @@ func (h *House) makeFolder() (err error) {
 func (h *House) Logs() string { return filepath.Join(h.Dir, "processes.log") }
 
 func (h *House) build(ctx context.Context) error {
-	return Build(ctx, h.Bin, h.o.Tags, "waybill/workers/waybill-worker", "waybill/starters/waybill-bridge", "waybill/starters/waybill")
+	return Build(ctx, h.Bin, h.o.Tags, "waybill/workers/waybill-worker", "waybill/workers/waybill-admin", "waybill/starters/waybill-bridge", "waybill/starters/waybill")
 }
 
 // Build builds programs into a folder.

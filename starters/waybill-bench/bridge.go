@@ -145,7 +145,7 @@ func (b *bench) closedLoops(ctx context.Context, h *rig.House, name string, abou
 }
 
 func (b *bench) volley(ctx context.Context, h *rig.House, l *load, conns int) (v volley, others float64, err error) {
-	shots, err := l.shots(int(fastest*b.o.volley.Seconds()) * len(h.BridgeAddresses()))
+	shots, err := l.shots(int(fastest*b.o.volley.Seconds()), 0, 0)
 	if err != nil {
 		return v, 0, err
 	}
@@ -177,45 +177,48 @@ const (
 // steady sends at a rate, whatever the bridge answers: first for long, then in a burst.
 func (b *bench) steady(ctx context.Context, h *rig.House, name string, fleet []subject) error {
 	l := &load{h: h, source: "carrier", about: fleet, name: name + "-steady"}
-	shots, err := l.shots(int(busyRate * b.o.sustain.Seconds()))
+	shots, err := l.shots(int(busyRate*b.o.sustain.Seconds()), 0, busyRate)
 	if err != nil {
 		return err
 	}
 	title := fmt.Sprintf("%s: %d/s for %.0f s, relay running", name, busyRate, b.o.sustain.Seconds())
-	if err := b.open500(ctx, h, title, spread(shots, 0, busyRate), atMost(100)); err != nil {
+	if err := b.openLoop(ctx, h, title, shots, atMost(100)); err != nil {
 		return err
 	}
 	if err := b.drained(ctx, h, name+": catching up after that"); err != nil {
 		return err
 	}
-	const before = 2 * time.Second
-	calm := int(quietRate * before.Seconds())
-	if shots, err = l.shots(2*calm + int(busyRate*b.o.burst.Seconds())); err != nil {
+	if shots, err = l.burst(b.o.burst); err != nil {
 		return err
 	}
-	rest := len(shots) - calm
-	burst := spread(shots[:calm], 0, quietRate)
-	burst = append(burst, spread(shots[calm:rest], before, busyRate)...)
-	burst = append(burst, spread(shots[rest:], before+b.o.burst, quietRate)...)
 	title = fmt.Sprintf("%s: burst from %d/s to %d/s for %.0f s", name, quietRate, busyRate, b.o.burst.Seconds())
-	if err := b.open500(ctx, h, title, burst, atMost(250)); err != nil {
+	if err := b.openLoop(ctx, h, title, shots, atMost(250)); err != nil {
 		return err
 	}
 	return b.drained(ctx, h, name+": catching up after the burst")
 }
 
-// spread makes shots due one after the other.
-func spread(shots []shot, from time.Duration, rate int) []shot {
-	for i := range shots {
-		shots[i].due = from + time.Duration(i+1)*time.Second/time.Duration(rate)
+// burst is quiet, then busy, then quiet again.
+func (l *load) burst(span time.Duration) (all []shot, err error) {
+	const calm = 2 * time.Second
+	from := time.Duration(0)
+	for _, leg := range []struct {
+		span time.Duration
+		rate int
+	}{{calm, quietRate}, {span, busyRate}, {calm, quietRate}} {
+		shots, err := l.shots(int(float64(leg.rate)*leg.span.Seconds()), from, leg.rate)
+		if err != nil {
+			return nil, err
+		}
+		all, from = append(all, shots...), from+leg.span
 	}
-	return shots
+	return all, nil
 }
 
 // longestLate is how long after the last shot was due an open loop may go on.
 const longestLate = 30 * time.Second
 
-func (b *bench) open500(ctx context.Context, h *rig.House, title string, shots []shot, p99 target) error {
+func (b *bench) openLoop(ctx context.Context, h *rig.House, title string, shots []shot, p99 target) error {
 	w, err := begin(members(h))
 	if err != nil {
 		return err

@@ -36,6 +36,32 @@ type bare struct {
 	Start   time.Duration   `json:"start"`   // since the first shipment's
 	Signals []time.Duration `json:"signals"` // since its own start
 	Batches []batch         `json:"batches"`
+	Fired   int             `json:"fired"` // timers that fired
+}
+
+// lean gives the same commands in as few workflow tasks as can be: all that came between two signals at once, as
+// if no call needed another's answer. A timer that is cancelled in the same breath is left to run, or the server
+// would never hear of it.
+func (s bare) lean() bare {
+	l := s
+	l.Batches = nil
+	started := 0 // timers, before the batch being made
+	for _, b := range s.Batches {
+		if n := len(l.Batches); n == 0 || l.Batches[n-1].After.Signals != b.After.Signals {
+			for _, done := range l.Batches[max(n-1, 0):] {
+				started += len(done.Timers)
+			}
+			l.Batches = append(l.Batches, batch{After: arrived{Signals: b.After.Signals}})
+		}
+		last := &l.Batches[len(l.Batches)-1]
+		last.Activities, last.Timers, last.Upserts = append(last.Activities, b.Activities...), append(last.Timers, b.Timers...), last.Upserts+b.Upserts
+		for _, i := range b.Cancelled {
+			if i < started {
+				last.Cancelled = append(last.Cancelled, i)
+			}
+		}
+	}
+	return l
 }
 
 // batch are the commands of one workflow task, and what had come in before it.
@@ -79,9 +105,24 @@ type reader struct {
 	timers  map[int64]int     // by their started event
 }
 
+func newReader() *reader {
+	return &reader{batches: map[int64]*batch{}, seen: map[int64]arrived{}, timers: map[int64]int{}}
+}
+
+// done is the bare workflow of all that was read.
+func (r *reader) done() bare {
+	for _, at := range r.order {
+		if b := r.batches[at]; !b.empty() {
+			r.Batches = append(r.Batches, *b)
+		}
+	}
+	r.Fired = r.came.Timers
+	return r.bare
+}
+
 // bareOf reads a shipment's history, and counts its workflow tasks.
 func bareOf(ctx context.Context, c client.Client, id string) (bare, int, error) {
-	r := &reader{batches: map[int64]*batch{}, seen: map[int64]arrived{}, timers: map[int64]int{}}
+	r := newReader()
 	it := c.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for it.HasNext() {
 		e, err := it.Next()
@@ -90,12 +131,7 @@ func bareOf(ctx context.Context, c client.Client, id string) (bare, int, error) 
 		}
 		r.read(e)
 	}
-	for _, at := range r.order {
-		if b := r.batches[at]; !b.empty() {
-			r.Batches = append(r.Batches, *b)
-		}
-	}
-	return r.bare, r.tasks, nil
+	return r.done(), r.tasks, nil
 }
 
 func (r *reader) read(e *historypb.HistoryEvent) {
@@ -163,13 +199,13 @@ func bareStory(ctx workflow.Context, s bare) error {
 			r.came.Signals++
 		}
 	})
-	all := arrived{Signals: len(s.Signals)}
+	all := arrived{Signals: len(s.Signals), Timers: s.Fired}
 	for _, b := range s.Batches {
 		r.await(ctx, b.After)
 		if err := r.give(ctx, b); err != nil {
 			return err
 		}
-		all.Activities, all.Timers = all.Activities+len(b.Activities), max(all.Timers, b.After.Timers)
+		all.Activities += len(b.Activities)
 	}
 	r.await(ctx, all)
 	return nil

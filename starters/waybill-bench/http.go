@@ -54,16 +54,20 @@ type load struct {
 	n      int
 }
 
-// shots makes n of about 340 bytes of body each.
-func (l *load) shots(n int) (ss []shot, err error) {
-	for range n {
+// shots makes n of about 340 bytes of body each, due so many a second from a time on; a rate of 0 is at once. Each is
+// signed for when it is due: a signature is good for five minutes.
+func (l *load) shots(n int, from time.Duration, rate int) (ss []shot, err error) {
+	for i := range n {
 		l.n++
 		s := shot{id: fmt.Sprintf("%s-%d", l.name, l.n)}
+		if rate > 0 {
+			s.due = from + time.Duration(i+1)*time.Second/time.Duration(rate)
+		}
 		body, err := l.body(s.id)
 		if err != nil {
 			return nil, err
 		}
-		if s.raw, err = l.request(s.id, body); err != nil {
+		if s.raw, err = l.request(s.id, time.Now().Add(s.due), body); err != nil {
 			return nil, err
 		}
 		ss = append(ss, s)
@@ -82,13 +86,13 @@ func (l *load) body(id string) ([]byte, error) {
 	return json.Marshal(connectors.Event{SpecVersion: "1.0", ID: id, Source: "urn:bench:" + l.source, Type: connectors.MilestoneType, Subject: "shipment/" + string(about.id), Time: at, Data: data})
 }
 
-func (l *load) request(id string, body []byte) ([]byte, error) {
+func (l *load) request(id string, at time.Time, body []byte) ([]byte, error) {
 	req, err := http.NewRequest(http.MethodPost, "http://bridge/v1/events/"+l.source, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/cloudevents+json")
-	if err := webhook.Stamp(req.Header, l.h.Secrets[l.source], id, time.Now(), body); err != nil {
+	if err := webhook.Stamp(req.Header, l.h.Secrets[l.source], id, at, body); err != nil {
 		return nil, err
 	}
 	var raw bytes.Buffer

@@ -74,7 +74,7 @@ func (b *bench) bridges(ctx context.Context, h *rig.House) error {
 		rate := taken{name: counted(n, "bridge") + ", 64 connections", unit: "accepted/s"}
 		var accepted []string
 		for range b.o.rounds {
-			shots, err := l.shots(int(fastest * b.o.volley.Seconds()))
+			shots, err := l.shots(int(fastest*b.o.volley.Seconds()), 0, 0)
 			if err != nil {
 				return err
 			}
@@ -130,19 +130,19 @@ func (b *bench) noise(ctx context.Context, h *rig.House) error {
 }
 
 func (b *bench) pair(ctx context.Context, bridge []string, quiet, noisy *load, span time.Duration, with bool) (calm, loud volley, err error) {
-	few, err := quiet.shots(int(calmRate * span.Seconds()))
+	few, err := quiet.shots(int(calmRate*span.Seconds()), 0, calmRate)
 	if err != nil {
 		return calm, loud, err
 	}
 	var both sync.WaitGroup
 	if with {
-		many, err := noisy.shots(int(10 * calmRate * span.Seconds()))
+		many, err := noisy.shots(int(10*calmRate*span.Seconds()), 0, 10*calmRate)
 		if err != nil {
 			return calm, loud, err
 		}
-		both.Go(func() { loud = fire(ctx, bridge, spread(many, 0, 10*calmRate), 32, span+longestLate) })
+		both.Go(func() { loud = fire(ctx, bridge, many, 32, span+longestLate) })
 	}
-	calm = fire(ctx, bridge, spread(few, 0, calmRate), 8, span+longestLate)
+	calm = fire(ctx, bridge, few, 8, span+longestLate)
 	both.Wait()
 	if err := calm.clean(); err != nil {
 		return calm, loud, err

@@ -73,7 +73,7 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 		return err
 	}
 	registry := prometheus.NewRegistry()
-	b, err := bridge.New(bridge.Options{Inbox: inbox, Sources: sources(c.Bridge.Sources), HintToken: hintToken(c.Bridge.HintToken), Log: log, Metrics: registry, Now: time.Now})
+	b, err := bridge.New(bridge.Options{Inbox: inboxOf(inbox), Sources: sources(c.Bridge.Sources), HintToken: hintToken(c.Bridge.HintToken), Log: log, Metrics: registry, Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -16,13 +15,9 @@ import (
 	"time"
 
 	"waybill/internal/store"
+	"waybill/starters/bridge/bridgetest"
 	"waybill/starters/bridge/webhook"
 )
-
-// secretOf is a secret made of one letter; it opens nothing.
-func secretOf(letter string) string {
-	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
-}
 
 // house is a folder with a configuration, a store and secrets.
 type house struct {
@@ -43,7 +38,7 @@ bridge:
 %s
 log: {level: error, format: json}
 `, h.dir, listen, h.dir, more))
-	h.write("carrier", secretOf("c")+"\n")
+	h.write("carrier", bridgetest.SecretOf("c")+"\n")
 	return h
 }
 
@@ -140,23 +135,11 @@ func status(t *testing.T, url string) int {
 	return resp.StatusCode
 }
 
-func until(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	const within = 60 * time.Second
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(within); !so(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s", what, within)
-		}
-	}
-}
-
 func TestRunTakesDeliveriesAndDrains(t *testing.T) {
 	h := newHouse(t, "127.0.0.1:0", "")
 	url, stop, done := h.run()
-	h.want(http.StatusAccepted, url, "evt-1", secretOf("c"))
-	h.want(http.StatusUnauthorized, url, "evt-2", secretOf("x"))
+	h.want(http.StatusAccepted, url, "evt-1", bridgetest.SecretOf("c"))
+	h.want(http.StatusUnauthorized, url, "evt-2", bridgetest.SecretOf("x"))
 	if got := status(t, url+"/readyz"); got != http.StatusNoContent {
 		t.Errorf("ready: %d", got)
 	}
@@ -181,7 +164,7 @@ func underWay(t *testing.T, url string) (c net.Conn, rest []byte) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	body, head := event(2), http.Header{"Content-Type": {"application/json"}}
-	if err := webhook.Stamp(head, secretOf("c"), "evt-under-way", time.Now(), body); err != nil {
+	if err := webhook.Stamp(head, bridgetest.SecretOf("c"), "evt-under-way", time.Now(), body); err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
@@ -197,8 +180,8 @@ func underWay(t *testing.T, url string) (c net.Conn, rest []byte) {
 // drains holds that a bridge that was told to end says so first, then stops listening, and answers what is under way.
 func drains(t *testing.T, url string, c net.Conn, rest []byte) {
 	t.Helper()
-	until(t, "not ready while it listens", func() bool { return status(t, url+"/readyz") == http.StatusServiceUnavailable })
-	until(t, "no longer listening", func() bool { return status(t, url+"/healthz") == 0 })
+	bridgetest.Until(t, "not ready while it listens", func() bool { return status(t, url+"/readyz") == http.StatusServiceUnavailable })
+	bridgetest.Until(t, "no longer listening", func() bool { return status(t, url+"/healthz") == 0 })
 	if _, err := c.Write(rest); err != nil {
 		t.Fatal(err)
 	}
@@ -212,17 +195,17 @@ func drains(t *testing.T, url string, c net.Conn, rest []byte) {
 func TestSecretFileIsRotatedWithoutARestart(t *testing.T) {
 	h := newHouse(t, "127.0.0.1:0", "")
 	url, _, _ := h.run()
-	h.want(http.StatusAccepted, url, "evt-1", secretOf("c"))
-	h.write("carrier", secretOf("n")+"\n"+secretOf("c")+"\n")
-	h.want(http.StatusAccepted, url, "evt-2", secretOf("c"))
-	h.want(http.StatusAccepted, url, "evt-3", secretOf("n"))
-	h.write("carrier", secretOf("n")+"\n")
-	h.want(http.StatusUnauthorized, url, "evt-4", secretOf("c"))
-	h.want(http.StatusAccepted, url, "evt-5", secretOf("n"))
+	h.want(http.StatusAccepted, url, "evt-1", bridgetest.SecretOf("c"))
+	h.write("carrier", bridgetest.SecretOf("n")+"\n"+bridgetest.SecretOf("c")+"\n")
+	h.want(http.StatusAccepted, url, "evt-2", bridgetest.SecretOf("c"))
+	h.want(http.StatusAccepted, url, "evt-3", bridgetest.SecretOf("n"))
+	h.write("carrier", bridgetest.SecretOf("n")+"\n")
+	h.want(http.StatusUnauthorized, url, "evt-4", bridgetest.SecretOf("c"))
+	h.want(http.StatusAccepted, url, "evt-5", bridgetest.SecretOf("n"))
 	if err := os.Remove(filepath.Join(h.dir, "carrier")); err != nil {
 		t.Fatal(err)
 	}
-	h.want(http.StatusServiceUnavailable, url, "evt-6", secretOf("n"))
+	h.want(http.StatusServiceUnavailable, url, "evt-6", bridgetest.SecretOf("n"))
 }
 
 func TestMetricsAreServedOnTheirOwnAddress(t *testing.T) {
@@ -234,8 +217,8 @@ func TestMetricsAreServedOnTheirOwnAddress(t *testing.T) {
 	_ = l.Close()
 	h := newHouse(t, "127.0.0.1:0", "  metrics_listen: "+address)
 	url, _, _ := h.run()
-	h.want(http.StatusAccepted, url, "evt-1", secretOf("c"))
-	until(t, "metrics", func() bool { return status(t, "http://"+address+"/metrics") == http.StatusOK })
+	h.want(http.StatusAccepted, url, "evt-1", bridgetest.SecretOf("c"))
+	bridgetest.Until(t, "metrics", func() bool { return status(t, "http://"+address+"/metrics") == http.StatusOK })
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -262,11 +245,28 @@ func TestCheckProvesStoreAndSecrets(t *testing.T) {
 	}
 }
 
+func TestExampleConfigurationNeedsOnlyItsSecrets(t *testing.T) {
+	file, err := filepath.Abs("../../config/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir()) // where its store would be
+	err = run(t.Context(), []string{"--config", file, "--check"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "TMS_WEBHOOK_SECRET") || !strings.Contains(err.Error(), "HINT_TOKEN") {
+		t.Errorf("without them: %v", err)
+	}
+	t.Setenv("TMS_WEBHOOK_SECRET", bridgetest.SecretOf("t"))
+	t.Setenv("HINT_TOKEN", "hint")
+	if err := run(t.Context(), []string{"--config", file, "--check"}, io.Discard); err != nil {
+		t.Errorf("with them: %v", err)
+	}
+}
+
 func TestCheckNamesAllThatIsMissingAndNoSecret(t *testing.T) {
 	h := newHouse(t, "127.0.0.1:0", "")
 	h.write("blocked", "")
 	h.write("weak", "whsec_c2hvcnQ=")
-	h.write("four", strings.Repeat(secretOf("a")+"\n", 4))
+	h.write("four", strings.Repeat(bridgetest.SecretOf("a")+"\n", 4))
 	h.write("empty", "\n")
 	h.write("waybill.yaml", fmt.Sprintf(`store: {url: "sqlite:%[1]s/blocked/waybill.db"}
 bridge:
@@ -289,7 +289,7 @@ bridge:
 			t.Errorf("%q is not named in:\n%v", want, err)
 		}
 	}
-	for _, secret := range []string{"sesame", "c2hvcnQ", secretOf("a"), secretOf("c")} {
+	for _, secret := range []string{"sesame", "c2hvcnQ", bridgetest.SecretOf("a"), bridgetest.SecretOf("c")} {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("a secret is printed:\n%v", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"waybill/internal/store"
+	"waybill/starters/bridge/bridgetest"
 )
 
 const guide = "../../docs/partners.md"
@@ -42,10 +43,10 @@ func TestExampleInThePartnersGuideDelivers(t *testing.T) {
 		}
 		return string(out)
 	}
-	if out := run(secretOf("c")); !strings.Contains(out, `"repeat":false`) || !strings.HasSuffix(out, "\n202\n") {
+	if out := run(bridgetest.SecretOf("c")); !strings.Contains(out, `"repeat":false`) || !strings.HasSuffix(out, "\n202\n") {
 		t.Errorf("it prints %s", out)
 	}
-	if out := run(secretOf("x")); !strings.HasSuffix(out, "\n401\n") {
+	if out := run(bridgetest.SecretOf("x")); !strings.HasSuffix(out, "\n401\n") {
 		t.Errorf("with another secret it prints %s", out)
 	}
 	ds := h.kept()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"waybill/internal/store"
+	"waybill/starters/bridge/bridgetest"
 )
 
 // build makes the binary a company would run.
@@ -70,7 +71,7 @@ func (p *process) gone(t *testing.T) error {
 func TestTerminatedProcessEndsWhatIsUnderWayAndExitsZero(t *testing.T) {
 	h := newHouse(t, "127.0.0.1:0", "")
 	p := h.start(build(t))
-	h.want(http.StatusAccepted, p.url, "evt-1", secretOf("c"))
+	h.want(http.StatusAccepted, p.url, "evt-1", bridgetest.SecretOf("c"))
 	c, rest := underWay(t, p.url)
 	p.signal(t, syscall.SIGTERM)
 	drains(t, p.url, c, rest)
@@ -99,7 +100,7 @@ func (p *partners) send(ctx context.Context, who int) error {
 	for n := 0; ctx.Err() == nil; n++ {
 		id, body := fmt.Sprintf("evt-%d-%d", who, n), event(1+who*1_000_000+n)
 		for ctx.Err() == nil {
-			got, err := deliver(ctx, p.url, id, secretOf("c"), body)
+			got, err := deliver(ctx, p.url, id, bridgetest.SecretOf("c"), body)
 			if err == nil && got == http.StatusAccepted {
 				p.mu.Lock()
 				p.ids[id] = body
@@ -135,14 +136,14 @@ func TestKilledTwiceUnderLoadItKeepsEachAcknowledgedDeliveryOnce(t *testing.T) {
 		wg.Go(func() { faults <- ps.send(ctx, who) })
 	}
 	for kill := range 2 {
-		until(t, "deliveries before the kill", func() bool { return ps.acknowledged() >= each*(kill+1) })
+		bridgetest.Until(t, "deliveries before the kill", func() bool { return ps.acknowledged() >= each*(kill+1) })
 		bridge.signal(t, syscall.SIGKILL)
 		if err := bridge.gone(t); err == nil {
 			t.Fatal("it ended by itself")
 		}
 		bridge = h.start(bin)
 	}
-	until(t, "deliveries after the last kill", func() bool { return ps.acknowledged() >= each*3 })
+	bridgetest.Until(t, "deliveries after the last kill", func() bool { return ps.acknowledged() >= each*3 })
 	stop()
 	wg.Wait()
 	close(faults)

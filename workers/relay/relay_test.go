@@ -400,8 +400,8 @@ func TestScanForAShipmentThatIsNotThereYetWaitsForIt(t *testing.T) {
 		// It is asked for ever more seldom, and not for ever later.
 		var waits []time.Duration
 		for range 10 {
-			var waited time.Duration
-			for said := w.logs.FilterMessage("shipment_missing").Len(); w.logs.FilterMessage("shipment_missing").Len() == said; waited += 10 * time.Second {
+			waited, said := time.Duration(0), w.logs.FilterMessage("shipment_missing").Len()
+			for ; w.logs.FilterMessage("shipment_missing").Len() == said && waited < time.Hour; waited += 10 * time.Second {
 				w.clock.Pass(10 * time.Second)
 				w.once(r)
 			}

@@ -50,6 +50,7 @@ func Postgres(t testing.TB) DB {
 	name := made(t, DB{server}.SQL(t), `CREATE SCHEMA %s`, `DROP SCHEMA %s CASCADE`)
 	q := u.Query()
 	q.Set("search_path", name)
+	q.Set("application_name", name) // so that a test tells its own statements from others
 	u.RawQuery = q.Encode()
 	return DB{u.String()}
 }

@@ -19,6 +19,7 @@ import (
 
 	"waybill/internal/cluster"
 	"waybill/internal/console"
+	"waybill/starters/bridge/connectors/connectorcli"
 	"waybill/workflows/protocol"
 )
 
@@ -41,6 +42,8 @@ func Command(on *console.Console) *cobra.Command {
 	f.StringVar(&a.ui, "ui", cmp.Or(os.Getenv("WAYBILL_UI_URL"), "http://localhost:8233"), "address of the Temporal UI, for links")
 	f.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for an answer")
 	f.StringVar(&a.codec, "codec-keys", os.Getenv("WAYBILL_CODEC_KEY_FILE"), "key ring, where payloads are encrypted")
+	c.AddCommand(a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver())
+	c.AddCommand(connectorcli.Command(time.Now))
 	return c
 }
 
