@@ -149,6 +149,21 @@ func TestWithoutTemporalItSaysWhichAddressWasTriedAndHowToSetIt(t *testing.T) {
 	}
 }
 
+func TestEachCommandIsThereOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range cli.Command(&console.Console{}).Commands() {
+		if seen[c.Name()] {
+			t.Errorf("%s is there twice", c.Name())
+		}
+		seen[c.Name()] = true
+	}
+	for _, want := range []string{"list", "status", "release", "cancel", "dispute", "exception", "approver", "connector"} {
+		if !seen[want] {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
 func TestTheShellCompletesWhatHasFewValues(t *testing.T) {
 	for args, want := range map[string]string{
 		"__complete list --stage ":               "settlement",

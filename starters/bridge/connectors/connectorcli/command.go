@@ -17,6 +17,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"waybill/internal/console"
 	"waybill/internal/store"
 	"waybill/starters/bridge"
 	"waybill/starters/bridge/authn"
@@ -26,12 +27,7 @@ import (
 
 // Command makes the connector command. now is the clock by which times are judged.
 func Command(now func() time.Time) *cobra.Command {
-	c := &cobra.Command{
-		Use: "connector", Short: "Try partners' payloads, and make connectors for them", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(list(now), events(), run(now), test(now), scaffold(now))
-	return c
+	return console.Group("connector", "Try partners' payloads, and make connectors for them", list(now), events(), run(now), test(now), scaffold(now))
 }
 
 // explainer is what both kinds of connector can do.
