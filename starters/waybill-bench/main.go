@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -149,18 +150,21 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	var faults []error
 	for _, p := range parts() {
 		if len(o.only) > 0 && !slices.Contains(o.only, p.name) {
 			continue
 		}
 		if err := b.take(ctx, p); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			faults = append(faults, fmt.Errorf("%s: %w", p.name, err))
+			b.word("It ended early: %v", err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	if err := b.report.write(o.json, o.doc); err != nil {
-		return err
-	}
-	return b.report.print(os.Stdout)
+	faults = append(faults, b.report.write(o.json, o.doc), b.report.print(os.Stdout))
+	return errors.Join(faults...)
 }
 
 // odooURL is where the real Odoo is.
