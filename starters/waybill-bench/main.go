@@ -81,7 +81,7 @@ ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag
 	f.DurationVar(&o.volley, "volley", 2*time.Second, "how long deliveries are fired in a closed loop, 1s to 1m")
 	f.DurationVar(&o.sustain, "sustain", 30*time.Second, "how long 500 deliveries a second are sent, up to 10m")
 	f.DurationVar(&o.burst, "burst", 20*time.Second, "how long a burst of 500 a second over 50 lasts, up to 10m")
-	f.DurationVar(&o.drain, "drain", time.Minute, "how long the relay may take to catch up after each load")
+	f.DurationVar(&o.drain, "drain", 45*time.Second, "how long the relay may take to catch up after each load")
 	f.IntVar(&o.fleet, "fleet", 64, "shipments in transit that the load is spread over")
 	f.IntVar(&o.waiting, "waiting", 500, "shipments waiting in transit whose memory is measured")
 	f.IntVar(&o.samples, "samples", 100, "events whose way to Odoo is timed")
