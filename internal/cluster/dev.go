@@ -33,6 +33,7 @@ type DevOptions struct {
 	Port   int
 	UIPort int
 	Output io.Writer
+	Config []string // dynamic configuration, KEY=JSON each
 }
 
 // FindCLI finds the temporal program: TEMPORAL_CLI, PATH, or .bin of a folder above.
@@ -69,8 +70,12 @@ func StartDev(ctx context.Context, o DevOptions) (*Dev, error) {
 
 // Start starts a server that was stopped or killed, and waits until it answers.
 func (d *Dev) Start(ctx context.Context) error {
-	cmd := exec.Command(d.cli, "server", "start-dev", "--db-filename", d.o.File, "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
-		"--ip", "127.0.0.1", "--port", strconv.Itoa(d.o.Port), "--ui-port", strconv.Itoa(d.o.UIPort), "--log-level", "error")
+	args := []string{"server", "start-dev", "--db-filename", d.o.File, "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
+		"--ip", "127.0.0.1", "--port", strconv.Itoa(d.o.Port), "--ui-port", strconv.Itoa(d.o.UIPort), "--log-level", "error"}
+	for _, c := range d.o.Config {
+		args = append(args, "--dynamic-config-value", c)
+	}
+	cmd := exec.Command(d.cli, args...)
 	cmd.Stdout, cmd.Stderr = d.o.Output, d.o.Output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

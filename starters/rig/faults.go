@@ -1,6 +1,9 @@
 package rig
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -11,6 +14,7 @@ import (
 type Fault struct {
 	Cut   bool          // the call never reaches the partner
 	Lose  bool          // the partner does it, and the reply is lost
+	Late  time.Duration // the caller is cut off at once, and the partner does it so much later
 	Slow  time.Duration // the call waits so long first
 	Code  int           // the partner answers so instead, where it is not 0
 	After string        // Retry-After with Code
@@ -58,13 +62,16 @@ func (f *Faults) decide(r *http.Request) (bad Fault) {
 
 func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bad := f.decide(r)
-	if bad.Slow > 0 {
-		select {
-		case <-time.After(bad.Slow):
-		case <-r.Context().Done(): // a caller that has gone is not waited for, but what it asked for is done
+	if bad.Slow > 0 || bad.Late > 0 {
+		if r = f.whole(r); r == nil {
+			panic(http.ErrAbortHandler)
 		}
+		<-time.After(bad.Slow)
 	}
 	switch {
+	case bad.Late > 0:
+		time.AfterFunc(bad.Late, func() { f.next.ServeHTTP(httptest.NewRecorder(), r) })
+		panic(http.ErrAbortHandler)
 	case bad.Cut:
 		panic(http.ErrAbortHandler)
 	case bad.Code != 0:
@@ -78,4 +85,16 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		f.next.ServeHTTP(w, r)
 	}
+}
+
+// whole is the call with all of its body, so that it can be made though its caller has gone; nil where the caller
+// went before it had said everything.
+func (f *Faults) whole(r *http.Request) *http.Request {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return r
 }

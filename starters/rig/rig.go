@@ -39,6 +39,8 @@ type Options struct {
 	Tags    string                        // build tags of the binaries
 	Relay   string                        // the relay section of the configuration; "": as below
 	Quiet   time.Duration                 // from paid to closed; 0: 2 s
+	Usual   bool                          // Temporal and its UI listen on their usual ports, 7233 and 8233, if those are free
+	Config  []string                      // dynamic configuration of the Temporal that is started, KEY=JSON each
 	Say     func(format string, a ...any) // tells what is being done; nil: nobody
 }
 
@@ -126,7 +128,7 @@ func (h *House) makeFolder() (err error) {
 func (h *House) Logs() string { return filepath.Join(h.Dir, "processes.log") }
 
 func (h *House) build(ctx context.Context) error {
-	return Build(ctx, h.Bin, h.o.Tags, "waybill/workers/waybill-worker", "waybill/starters/waybill-bridge", "waybill/starters/waybill")
+	return Build(ctx, h.Bin, h.o.Tags, "waybill/workers/waybill-worker", "waybill/workers/waybill-admin", "waybill/starters/waybill-bridge", "waybill/starters/waybill")
 }
 
 // Build builds programs into a folder.
@@ -154,7 +156,11 @@ func (h *House) startTemporal(ctx context.Context) (err error) {
 	h.UI = os.Getenv("WAYBILL_UI_URL")
 	address := os.Getenv("TEMPORAL_ADDRESS")
 	if address == "" {
-		h.Dev, err = cluster.StartDev(ctx, cluster.DevOptions{File: filepath.Join(h.Dir, "temporal.db"), Port: port(7233), UIPort: port(8233), Output: h.logs})
+		ports := [2]int{}
+		if h.o.Usual {
+			ports = [2]int{7233, 8233}
+		}
+		h.Dev, err = cluster.StartDev(ctx, cluster.DevOptions{File: filepath.Join(h.Dir, "temporal.db"), Port: port(ports[0]), UIPort: port(ports[1]), Output: h.logs, Config: h.o.Config})
 		if err != nil {
 			return err
 		}

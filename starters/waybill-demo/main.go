@@ -57,7 +57,7 @@ func run(ctx context.Context, o options) error {
 	if o.shipments < 1 || o.shipments > 1000 {
 		return fmt.Errorf("--shipments %d: want 1 to 1000", o.shipments)
 	}
-	h, err := rig.Open(ctx, rig.Options{Dir: o.dir, Say: say})
+	h, err := rig.Open(ctx, rig.Options{Dir: o.dir, Usual: true, Say: say})
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func run(ctx context.Context, o options) error {
 		invite(h, l)
 		<-ctx.Done()
 	}
-	if n := len(l.Mismatches); n > 0 || l.Lost > 0 {
-		return fmt.Errorf("%d mismatches, %d lost", n, l.Lost)
+	if n := len(l.Mismatches); n > 0 || l.Lost > 0 || l.Doubled > 0 {
+		return fmt.Errorf("%d mismatches, %d lost, %d doubled", n, l.Lost, l.Doubled)
 	}
 	return nil
 }

@@ -140,15 +140,18 @@ func pod(id freight.ShipmentID) string {
 
 // events are the eight things that happen to a shipment that goes well.
 func (s *Show) events(p *Plan, request tms.Request) []any {
-	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	if p.at.IsZero() {
+		p.at = time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	}
+	at := p.at
 	refs := []freight.Reference{{Kind: freight.RefPRO, Carrier: freight.CarrierCode(p.carrier), Value: request.PRO}}
 	var es []any
-	for i, m := range []freight.Milestone{freight.TenderAccepted, freight.PickedUp, freight.DepartedFacility, freight.ArrivedAtFacility, freight.OutForDelivery, freight.Delivered} {
+	for i, m := range carriage {
 		es = append(es, connectors.Milestone{Milestone: m, Classifier: freight.Actual, OccurredAt: at.Add(time.Duration(i) * time.Minute), Carrier: freight.CarrierCode(p.carrier), References: refs})
 	}
-	proof := connectors.Milestone{Milestone: freight.DocumentReceived, Classifier: freight.Actual, OccurredAt: at.Add(7 * time.Minute), Carrier: freight.CarrierCode(p.carrier), References: refs,
+	proof := connectors.Milestone{Milestone: freight.DocumentReceived, Classifier: freight.Actual, OccurredAt: at.Add(proofAfter), Carrier: freight.CarrierCode(p.carrier), References: refs,
 		Documents: []connectors.Document{{Kind: freight.DocumentPOD, MediaType: "application/pdf", Content: pod(p.ID), Signer: "R. Receiver"}}}
-	return append(es, proof, p.charges(refs, at.Add(8*time.Minute)))
+	return append(es, proof, p.charges(refs, at.Add(chargesAfter)))
 }
 
 // charges is the carrier's invoice: right by its contract, but for what the situation wants.

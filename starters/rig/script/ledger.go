@@ -19,6 +19,7 @@ type Ledger struct {
 	ExpectedTotal    map[string]string `json:"expected_total"` // the oracle's
 	Lost             int               `json:"lost"`           // events taken by the bridge that no story has
 	Duplicates       int               `json:"duplicates_dropped"`
+	Doubled          int               `json:"doubled"` // events that a story took for two
 	Disputes         Disputes          `json:"disputes"`
 	Exceptions       Exceptions        `json:"exceptions"`
 	Temporal         TemporalFigures   `json:"temporal"`
@@ -114,6 +115,7 @@ func (l *Ledger) tally(st freight.Shipment, p *Plan) {
 	if p.Situation != Cancelled {
 		l.Lost += max(p.distinct-int(st.HighWater), 0)
 		l.Duplicates += p.delivered - int(st.HighWater)
+		l.Doubled += max(int(st.HighWater)-p.distinct, 0)
 	}
 	if p.statusOK {
 		l.StatusWhileDown++

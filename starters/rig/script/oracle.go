@@ -3,6 +3,8 @@ package script
 import (
 	"fmt"
 	"math/big"
+
+	"waybill/workflows/freight"
 )
 
 // The oracle knows what every invoice should be. It is written from the contracts as they stand on paper, works in
@@ -89,4 +91,20 @@ func (p *Plan) expected() int64 {
 		net += detention(p.halfHours)
 	}
 	return net
+}
+
+// Expectation is what the oracle says of one shipment.
+type Expectation struct {
+	Shipment  freight.ShipmentID `json:"shipment"`
+	Situation Situation          `json:"situation"`
+	Net       string             `json:"net"` // of the invoice; 0.00 for none
+	Events    int                `json:"events"`
+}
+
+// Oracle is all that must come of a playing.
+func (s *Show) Oracle() (es []Expectation) {
+	for _, p := range s.Plans {
+		es = append(es, Expectation{p.ID, p.Situation, dollars(p.expected()), p.distinct})
+	}
+	return es
 }

@@ -3,6 +3,7 @@ package script
 import (
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"waybill/workflows/freight"
 )
@@ -53,9 +54,10 @@ type Plan struct {
 	name    string // of the order
 	picking int64
 
-	distinct  int  // events delivered, each counted once
-	delivered int  // deliveries made, repeats too
-	statusOK  bool // the status reached Odoo while billing was down
+	at        time.Time // of the first event
+	distinct  int       // events delivered, each counted once
+	delivered int       // deliveries made, repeats too
+	statusOK  bool      // the status reached Odoo while billing was down
 }
 
 // pieceKg is what one piece weighs.
@@ -105,3 +107,28 @@ func (p *Plan) shape(i int) {
 
 // postcodes are where the customers are.
 var postcodes = map[string]string{"ACME": "75001", "ACMW": "98101", "BOLT": "60601"}
+
+// Distinct is how many different things the shipment's partners have said.
+func (p *Plan) Distinct() int { return p.distinct }
+
+// carriage is what happens to the freight, in order, a minute apart.
+var carriage = []freight.Milestone{freight.TenderAccepted, freight.PickedUp, freight.DepartedFacility, freight.ArrivedAtFacility, freight.OutForDelivery, freight.Delivered}
+
+// The proof and the carrier's invoice come so many minutes after the first event.
+const (
+	proofAfter   = 7 * time.Minute
+	chargesAfter = 8 * time.Minute
+)
+
+// Marks are the milestones the shipment's journey must have in the end, with their times.
+func (p *Plan) Marks() (marks []string) {
+	mark := func(m freight.Milestone, after time.Duration) {
+		marks = append(marks, string(m)+" "+p.at.Add(after).Format(time.RFC3339))
+	}
+	for i, m := range carriage {
+		mark(m, time.Duration(i)*time.Minute)
+	}
+	mark(freight.DocumentReceived, proofAfter)
+	mark(freight.ChargesReceived, chargesAfter)
+	return marks
+}

@@ -27,6 +27,7 @@ type Options struct {
 	Situations []Situation    // dealt out in turn; none: all
 	Rough      bool           // every shipment's events come in any order, some again, while anything may fail
 	Abreast    int            // shipments under way at once; 0: all
+	Orders     time.Duration  // between two orders; 0: at once
 	Pace       time.Duration  // between groups of events; then no shipment is asked how far it is, so that asking costs none of what is measured. 0: ask
 	Patience   time.Duration  // how long one step of a shipment may take; 0: 3 minutes
 	Observe    func(Delivery) // hears of every delivery's fate; nil: nobody
@@ -83,6 +84,10 @@ func (s *Show) Play(ctx context.Context) error {
 		}
 		if err := s.sell(gctx, p); err != nil {
 			return errors.Join(fmt.Errorf("sell for shipment %d: %w", p.n, err), g.Wait())
+		}
+		select {
+		case <-time.After(s.o.Orders):
+		case <-gctx.Done():
 		}
 		g.Go(func() error { return s.carryWhole(gctx, p) })
 	}
@@ -253,6 +258,7 @@ func (s *Show) payUnasked(ctx context.Context, p *Plan) error {
 }
 
 func (s *Show) carryCancelled(ctx context.Context, p *Plan, request tms.Request) error {
+	p.distinct, p.delivered = 1, 1
 	if err := s.send(ctx, p, s.events(p, request)[0]); err != nil {
 		return err
 	}
@@ -314,29 +320,35 @@ func (s *Show) people(ctx context.Context, p *Plan) error {
 		if err := s.open(ctx, p, freight.ContractMissing); err != nil {
 			return err
 		}
-		s.enterContract(p)
+		if err := s.enterContract(p); err != nil {
+			return err
+		}
 		return s.resolve(ctx, p, freight.ContractMissing)
 	}
 	return nil
 }
 
-func (s *Show) enterContract(p *Plan) {
-	s.Billing.Enter(billingtest.Contract{ID: p.carrier + "-2026", Version: "1", Carrier: freight.CarrierCode(p.carrier), From: "2026-01-01", To: "2027-12-31", Currency: "USD",
+func (s *Show) enterContract(p *Plan) error {
+	return s.Billing.Enter(billingtest.Contract{ID: p.carrier + "-2026", Version: "1", Carrier: freight.CarrierCode(p.carrier), From: "2026-01-01", To: "2027-12-31", Currency: "USD",
 		Zones: []billingtest.Zone{{Name: "all", Breaks: []billingtest.Break{{FromKg: "0", PerKg: "0.50"}}}}, Minimum: "30.00", Fuel: []billingtest.FuelWeek{{From: "2026-01-01", Percent: "12"}}})
 }
 
 func (s *Show) resolve(ctx context.Context, p *Plan, kind freight.ExceptionKind) error {
-	st, err := s.State(ctx, p.ID)
-	if err != nil {
+	var open int
+	err := s.Await(ctx, "the open "+string(kind), s.o.Patience, func() (bool, error) {
+		st, err := s.State(ctx, p.ID)
+		for _, e := range st.Exceptions {
+			if e.Kind == kind && e.Open() {
+				open = e.ID
+			}
+		}
+		return err == nil, ctx.Err()
+	})
+	if err != nil || open == 0 {
 		return err
 	}
-	for _, e := range st.Exceptions {
-		if e.Open() && e.Kind == kind {
-			return s.insist(ctx, p, func(st freight.Shipment) bool { x, ok := st.Exceptions.ByID(e.ID); return ok && !x.Open() },
-				"exception", "resolve", string(p.ID), strconv.Itoa(e.ID), "--action", "retry", "--reason", "contract entered")
-		}
-	}
-	return nil
+	return s.insist(ctx, p, func(st freight.Shipment) bool { e, ok := st.Exceptions.ByID(open); return ok && !e.Open() },
+		"exception", "resolve", string(p.ID), strconv.Itoa(open), "--action", "retry", "--reason", "contract entered")
 }
 
 // insist runs a command until the shipment shows that it took. Where nothing fails, once is enough: then a
