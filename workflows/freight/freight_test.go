@@ -149,7 +149,7 @@ func facts(lines ...freight.Charge) freight.AuditFacts {
 		total, _ = total.Add(l.Amount)
 	}
 	return freight.AuditFacts{
-		Terms:    freight.Terms{Policy: "default", Tolerance: freight.Tolerance{Absolute: freight.MustMoney("5.00 USD"), Percent: "2"}},
+		Terms:    freight.Terms{Policy: "default", Charges: freight.ChargesTerms{NeedCarrierInvoice: true}, Tolerance: freight.Tolerance{Absolute: freight.MustMoney("5.00 USD"), Percent: "2"}},
 		Invoices: []freight.CarrierInvoice{{Carrier: "FASTFRT", Number: "C1", Total: total, Lines: lines}},
 		Rating: &freight.Rating{Contract: "ACME-2026", Version: "1", Total: freight.MustMoney("100.00 USD"), Lines: []freight.RatedLine{
 			{Ref: "b1", Side: freight.Buy, ChargeRef: "C1/1", Amount: freight.MustMoney("80.00 USD")},

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -73,12 +74,14 @@ func Words(err error) string {
 	return err.Error()
 }
 
-// Ends reports whether err is an answer that the story itself knows how to go on from; asking again, or
-// asking a person, would not change it.
-func Ends(err error) bool {
-	switch FaultOf(err) {
-	case NoContract, FactsChanged, NotOurs:
-		return true
+// classified makes an error that names none of our faults Poison. One of a call that was called off, or ran out of
+// time, stays what it is.
+func classified(ctx context.Context, err error) error {
+	switch {
+	case err == nil || ctx.Err() != nil || temporal.IsCanceledError(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return err
+	case FaultOf(err) == Poison:
+		return Poison.Of(err)
 	}
-	return false
+	return err
 }

@@ -138,7 +138,7 @@ func TestDisputedChargeHoldsTheInvoiceUntilItIsDecided(t *testing.T) {
 					return protocol.DecisionVerified{Reply: freight.DecisionReply{Refusal: "unknown approver"}}, nil
 				}
 				amount := map[freight.DisputeVerdict]freight.Money{freight.Approve: p.Claimed, freight.Reject: p.Expected}[verdict]
-				return protocol.DecisionVerified{Reply: freight.DecisionReply{Applied: true}, Ruling: &freight.Ruling{Dispute: p.Dispute, ChargeRef: p.ChargeRef, Verdict: verdict, Amount: amount, By: "ann", Reason: "checked"}}, nil
+				return protocol.DecisionVerified{Reply: freight.DecisionReply{Applied: true}, Ruling: &freight.Ruling{Dispute: p.Dispute, Proposal: p.Hash(), ChargeRef: p.ChargeRef, Verdict: verdict, Amount: amount, By: "ann", Reason: "checked"}}, nil
 			}
 			s.at(time.Hour, func() { s.scan(carried(s.Now(), "90.00")...) })
 			decide := func(jws string) {
