@@ -207,7 +207,7 @@ func proof(f AuditFacts) []Finding {
 
 // Disputable reports whether a person with authority can settle the finding by ruling on an amount.
 func (v Finding) Disputable() bool {
-	return v.Verdict == Hold && (v.Rule == RuleRate || v.Rule == RuleAccessorial || v.Rule == RuleTwice) && v.Expected.Currency == v.Actual.Currency
+	return v.Verdict == Hold && (v.Rule == RuleRate || v.Rule == RuleAccessorial || v.Rule == RuleTwice) && v.Delta.Sign() > 0
 }
 
 // ProofOf decides whether the POD is good enough for the customer: "" if it is, else what is missing. A requirement

@@ -101,10 +101,10 @@ func usable(invs []CarrierInvoice) (us []CarrierInvoice) {
 // Usable are the carriers' invoices that may be audited line by line: no duplicates, and their lines add up.
 func (j Journey) Usable() []CarrierInvoice { return usable(j.Invoices) }
 
-// Flaw says why a carrier's invoice cannot be used; "" if it can, or is not there.
-func (j Journey) Flaw(carrier CarrierCode, number string) string {
+// Flaw says why the carrier's invoice of a number cannot be used; "" if it can, or is not there.
+func (j Journey) Flaw(number string) string {
 	for i, flaw := range flaws(j.Invoices) {
-		if inv := j.Invoices[i]; flaw != "" && inv.Carrier == carrier && inv.Number == number {
+		if flaw != "" && j.Invoices[i].Number == number {
 			return flaw
 		}
 	}

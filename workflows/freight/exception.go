@@ -71,7 +71,7 @@ var remedies = map[ExceptionKind]remedy{
 	PODShort:          {owner: Operations, within: day, actions: []Action{Retry, Abandon}, advice: "Fewer pieces were delivered than shipped. Goes by itself when the rest is delivered. If no more will come, correct the delivery in Odoo, then resolve with retry."},
 	ChargesMissing:    {owner: Finance, within: 2 * day, actions: []Action{Dismiss, Waive}, advice: "Ask the carrier for its invoice; it goes on by itself when it comes. Waive to bill the customer without it, by contract."},
 	ContractMissing:   {owner: Finance, within: day, actions: []Action{Retry}, advice: "No contract covers this shipment on its ship date. Enter it in the billing engine, then resolve with retry."},
-	ChargesInvalid:    {owner: Finance, within: day, actions: []Action{Retry, Dismiss}, advice: "The carrier's invoice cannot be used as it is. Ask for a corrected one; it goes on by itself when it comes, or resolve with retry."},
+	ChargesInvalid:    {owner: Finance, within: day, actions: []Action{Retry, Dismiss}, holds: true, advice: "The carrier's invoice cannot be used as it is. Ask for a corrected one; it goes on by itself when it comes, or resolve with retry. Dismiss what is cleared with the carrier."},
 	ChargeDisputed:    {owner: Finance, within: 3 * day, advice: "Decide it: waybill dispute show, then approve or reject."},
 	PostingFailed:     {owner: Finance, within: 4 * time.Hour, actions: []Action{Retry}, advice: "Mend in Odoo what the message names, then resolve with retry. It cannot post twice."},
 	PartnerFailed:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "The partner refused the request for the reason given. Mend it there, then resolve with retry."},

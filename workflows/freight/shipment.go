@@ -1,6 +1,7 @@
 package freight
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -323,6 +324,9 @@ func (s *Shipment) OpenDisputes() (ps []Proposal) {
 
 // Moot are the open disputes that no finding asks for any more: it was rated anew, and they would decide nothing.
 func (s *Shipment) Moot() (ps []Proposal) {
+	if s.Rating == nil {
+		return nil // that it cannot be rated now does not end what is asked about
+	}
 	for _, p := range s.OpenDisputes() {
 		if !slices.ContainsFunc(s.Findings, func(v Finding) bool { return v.Disputable() && p.Decides(v) }) {
 			ps = append(ps, p)
@@ -331,15 +335,31 @@ func (s *Shipment) Moot() (ps []Proposal) {
 	return ps
 }
 
-// Undisputed are the findings that a person can decide and nobody has been asked about.
+// Undisputed are the findings that a person can decide and nobody has been asked about, those first that the
+// customer's invoice waits for.
 func (s *Shipment) Undisputed() (vs []Finding) {
-	open := s.OpenDisputes()
+	asked := func(v Finding) bool {
+		return slices.ContainsFunc(s.Disputes, func(p Proposal) bool { return p.Decides(v) && !slices.Contains(s.Withdrawn, p.Dispute) })
+	}
 	for _, v := range s.Findings {
-		if v.Disputable() && !slices.ContainsFunc(open, func(p Proposal) bool { return p.Decides(v) }) {
+		if v.Disputable() && !asked(v) {
 			vs = append(vs, v)
 		}
 	}
+	slices.SortStableFunc(vs, func(a, b Finding) int { return cmp.Compare(rankOf(a), rankOf(b)) })
 	return vs
+}
+
+func rankOf(v Finding) int {
+	if v.SellHold {
+		return 0
+	}
+	return 1
+}
+
+// Asked reports whether a dispute about exactly v is open.
+func (s *Shipment) Asked(v Finding) bool {
+	return slices.ContainsFunc(s.OpenDisputes(), func(p Proposal) bool { return p.Decides(v) })
 }
 
 // What a shipment carries of documents and charges is bounded, since it must fit into one message.

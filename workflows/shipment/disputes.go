@@ -150,6 +150,9 @@ func (r *run) rule(ctx workflow.Context, p freight.Proposal, v protocol.Decision
 	}
 	g := *v.Ruling
 	r.s.Rulings = append(r.s.Rulings, g)
+	if !r.moreCharges() {
+		r.s.Findings = freight.Audit(r.s.AuditFacts())
+	}
 	r.note(ctx, freight.AuditRuled, g.By, fmt.Sprintf("dispute %s: %s at %s: %s", g.Dispute, g.Verdict, g.Amount, g.Reason))
 	r.settle(ctx, freight.ChargeDisputed, string(g.Dispute), fmt.Sprintf("%s by %s", g.Verdict, g.By))
 }

@@ -50,7 +50,7 @@ func (r *run) applyScan(ctx workflow.Context, s freight.Scan) {
 	}
 	if inv := s.Invoice; inv != nil {
 		r.note(ctx, freight.AuditCharges, s.Source, fmt.Sprintf("invoice %s of %s over %s", inv.Number, inv.Carrier, inv.Total))
-		if flaw := r.s.Journey.Flaw(inv.Carrier, inv.Number); flaw != "" {
+		if flaw := r.s.Journey.Flaw(inv.Number); flaw != "" {
 			r.raise(ctx, freight.ChargesInvalid, inv.Number, flaw)
 		}
 	}

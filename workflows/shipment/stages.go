@@ -28,7 +28,9 @@ func (r *run) arrangeCarriage(ctx workflow.Context) error {
 		}
 		if r.s.Journey.Accepted() {
 			r.settle(ctx, freight.TenderOverdue, "", "accepted")
-			r.settle(ctx, freight.TenderWasDeclined, "", "accepted")
+			if declined() {
+				r.settle(ctx, freight.TenderWasDeclined, tenderRef(r.s.Tenders), "accepted after all")
+			}
 			return nil
 		}
 		ref := tenderRef(r.s.Tenders)

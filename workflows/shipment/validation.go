@@ -81,26 +81,16 @@ func (r *run) rate(ctx workflow.Context) error {
 	return nil
 }
 
-// resolveHolds waits until something about the holds has changed.
+// resolveHolds waits until something about the holds has changed. A dispute about the carrier's payment alone is
+// waited for by nobody.
 func (r *run) resolveHolds(ctx workflow.Context, holds []freight.Finding) error {
 	for _, h := range holds {
 		if !h.Disputable() {
 			return r.park(ctx, kindOf(h), h.ChargeRef, h.Reason, r.moreCharges)
 		}
 	}
-	return r.await(ctx, func() bool { return !r.disputed(holds) || r.moreCharges() })
-}
-
-// disputed reports whether a decision is awaited that all of the holds need; one about the carrier's payment alone
-// is waited for by nobody.
-func (r *run) disputed(holds []freight.Finding) bool {
-	open := r.s.OpenDisputes()
-	for _, h := range holds {
-		if !slices.ContainsFunc(open, func(p freight.Proposal) bool { return p.Decides(h) }) {
-			return false
-		}
-	}
-	return true
+	asked := func() bool { return slices.ContainsFunc(holds, r.s.Asked) }
+	return r.await(ctx, func() bool { return r.moreCharges() || !asked() && len(r.s.OpenDisputes()) < disputesOpen })
 }
 
 func kindOf(f freight.Finding) freight.ExceptionKind {
@@ -113,10 +103,16 @@ func kindOf(f freight.Finding) freight.ExceptionKind {
 	return freight.ChargesInvalid
 }
 
-// clear resolves what stood in the way of the invoice before, and no longer does.
+// clear resolves what stood in the way of the invoice before, and no longer does. A carrier's invoice that cannot be
+// used stays a matter between us and the carrier.
 func (r *run) clear(ctx workflow.Context) {
-	for _, kind := range []freight.ExceptionKind{freight.ContractMissing, freight.PODMissing, freight.ChargesInvalid} {
-		r.settle(ctx, kind, "", "nothing holds the invoice any more")
+	const why = "nothing holds the invoice any more"
+	r.settle(ctx, freight.ContractMissing, "", why)
+	r.settle(ctx, freight.PODMissing, "", why)
+	for _, e := range r.s.Exceptions {
+		if e.Open() && e.Kind == freight.ChargesInvalid && r.s.Journey.Flaw(e.Ref) == "" {
+			r.settle(ctx, e.Kind, e.Ref, why)
+		}
 	}
 }
 
