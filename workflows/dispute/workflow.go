@@ -148,6 +148,8 @@ func (r *run) verify(ctx workflow.Context) {
 // take applies what became of a decision, and answers it.
 func (r *run) take(ctx workflow.Context, d protocol.SignedDecision, v protocol.DecisionVerified, err error) {
 	switch {
+	case r.d.Withdrawn:
+		r.refuse(ctx, d.Hash(), withdrawn)
 	case err != nil:
 		r.refuse(ctx, d.Hash(), "it could not be verified: "+protocol.Words(err))
 	case v.Ruling != nil && v.Ruling.Proposal != r.d.Hash:
@@ -196,12 +198,14 @@ func (r *run) tellShipment(ctx workflow.Context) error {
 	}
 }
 
+const withdrawn = "the dispute was withdrawn: see the shipment"
+
 // answerTheRest tells whoever decided after the end that it had come.
 func (r *run) answerTheRest(ctx workflow.Context) {
 	for r.inbox.HasPending() {
 		r.inbox.Select(ctx)
 	}
-	why := "the dispute was withdrawn: see the shipment"
+	why := withdrawn
 	if r.d.Ruling != nil {
 		why = fmt.Sprintf("the dispute was decided by %s before", r.d.Ruling.By)
 	}

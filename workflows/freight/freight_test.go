@@ -248,6 +248,17 @@ func TestShipmentIDsAndTheirInverse(t *testing.T) {
 	}
 }
 
+func TestAmountFromOutsideIsDigitsAndNothingElse(t *testing.T) {
+	for number, good := range map[string]bool{"1": true, "-1.50": true, "0.0001": true, "": false, "NaN": false, "Infinity": false, "1e9": false, "1,5": false, " 1": false, "+1": false, "1234567890123456": false} {
+		if err := (freight.Money{Number: number, Currency: "USD"}).Check(); (err == nil) != good {
+			t.Errorf("%q: %v", number, err)
+		}
+	}
+	if _, err := freight.MustMoney("1.00 USD").Add(freight.Money{Number: "NaN", Currency: "USD"}); err == nil {
+		t.Error("something was added to no number")
+	}
+}
+
 func TestMoneyReadsWhatItWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := money(rapid.Int64Range(0, 1e9).Draw(t, "cents"))

@@ -3,6 +3,7 @@ package protocol
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -74,14 +75,21 @@ func Words(err error) string {
 	return err.Error()
 }
 
-// classified makes an error that names none of our faults Poison. One of a call that was called off, or ran out of
-// time, stays what it is.
+// classified makes err cross as the fault it names, also where a fault is wrapped: Temporal knows only the outermost
+// error. One that names none of ours is Poison. One of a call that was called off, or ran out of time, stays what it is.
 func classified(ctx context.Context, err error) error {
+	var e *temporal.ApplicationError
+	named := errors.As(err, &e)
 	switch {
-	case err == nil || ctx.Err() != nil || temporal.IsCanceledError(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+	case err == nil || ctx.Err() != nil || temporal.IsCanceledError(err):
 		return err
-	case FaultOf(err) == Poison:
+	case !named && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+		return err
+	case !named:
 		return Poison.Of(err)
+	case err == error(e) && Fault(e.Type()) == FaultOf(err):
+		return err
 	}
-	return err
+	words := strings.Replace(err.Error(), e.Error(), e.Message(), 1)
+	return FaultOf(err).After(errors.New(words), e.NextRetryDelay())
 }

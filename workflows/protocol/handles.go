@@ -28,9 +28,14 @@ type Activity[In, Out any] struct {
 // Start runs the activity and returns its future; Get on it fills an Out. The summary is what operators
 // read beside it in the Temporal UI: no personal data, cut to what the server takes.
 func (a Activity[In, Out]) Start(ctx workflow.Context, in In, summary string) workflow.Future {
+	return workflow.ExecuteActivity(a.With(ctx, summary), a.Name, in)
+}
+
+// With is ctx with the activity's own options.
+func (a Activity[In, Out]) With(ctx workflow.Context, summary string) workflow.Context {
 	o := a.Policy.options()
 	o.TaskQueue, o.Summary = a.Queue, Summary(summary)
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, o), a.Name, in)
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // Serve binds the activity to its implementation. While the implementation runs, its worker heartbeats, so
