@@ -40,9 +40,21 @@ type Client struct {
 	o    Options
 	http *http.Client
 
-	mu  sync.Mutex
-	uid int64
+	mu      sync.Mutex
+	uid     int64
+	refused refusal
 }
+
+// refusal is the last time Odoo did not let us in.
+type refusal struct {
+	password string
+	at       time.Time
+	err      error
+}
+
+// refusedFor is how long a password that was refused is not tried again. Odoo locks out who tries often, and
+// every call of every shipment would try.
+const refusedFor = time.Minute
 
 var _ Caller = (*Client)(nil)
 
@@ -93,8 +105,24 @@ func (c *Client) call(ctx context.Context, model, method string, args []any, kw 
 	if kw == nil {
 		kw = map[string]any{}
 	}
-	return c.rpc(ctx, "object", "execute_kw", []any{c.o.DB, uid, password, model, method, args, kw})
+	out, err := c.rpc(ctx, "object", "execute_kw", []any{c.o.DB, uid, password, model, method, args, kw})
+	if denied(err) { // the password was changed since we signed in
+		err = c.refuse(password)
+	}
+	return out, err
 }
+
+// SignIn proves that Odoo lets the user in. Its errors are classified by FaultOf, and told apart by Refused.
+func (c *Client) SignIn(ctx context.Context) error {
+	_, _, err := c.identity(ctx)
+	if err != nil {
+		return fmt.Errorf("odoo: sign in: %w", err)
+	}
+	return nil
+}
+
+// Refused reports whether an error means that Odoo does not let the user in.
+func Refused(err error) bool { return errors.Is(err, errLogin) }
 
 // errLogin means that Odoo does not know the login or its password.
 var errLogin = errors.New("login or password is wrong")
@@ -109,16 +137,32 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	if c.uid != 0 {
 		return c.uid, password, nil
 	}
+	if c.refused.password == password && time.Since(c.refused.at) < refusedFor {
+		return 0, "", c.refused.err
+	}
 	out, err := c.rpc(For(ctx, ""), "common", "authenticate", []any{c.o.DB, c.o.Login, password, map[string]any{}})
 	if err != nil {
 		return 0, "", err
 	}
 	uid, ok := out.(int64)
 	if !ok || uid == 0 {
-		return 0, "", fmt.Errorf("%w for %q in database %q", errLogin, c.o.Login, c.o.DB)
+		return 0, "", c.refuseLocked(password)
 	}
 	c.uid = uid
 	return uid, password, nil
+}
+
+// refuse notes that a password does not let us in any more.
+func (c *Client) refuse(password string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refuseLocked(password)
+}
+
+func (c *Client) refuseLocked(password string) error {
+	c.uid = 0
+	c.refused = refusal{password, time.Now(), fmt.Errorf("%w for %q in database %q", errLogin, c.o.Login, c.o.DB)}
+	return c.refused.err
 }
 
 func (c *Client) rpc(ctx context.Context, service, method string, params []any) (any, error) {

@@ -62,6 +62,12 @@ const (
 	codeRights    = 4
 )
 
+// denied reports whether Odoo does not know the user or the password, as it says once we had signed in.
+func denied(err error) bool {
+	var fault xmlrpc.FaultError
+	return errors.As(err, &fault) && fault.Code == codeDenied
+}
+
 func classifyFault(f xmlrpc.FaultError) protocol.Fault {
 	switch {
 	case f.Code == codeDenied, f.Code == codeRights:
@@ -106,12 +112,17 @@ func cross(err error) error {
 	return f.Of(errors.New(advice(f, err)))
 }
 
-func advice(f protocol.Fault, err error) string {
+// words are what Odoo said, without its code, or else what went wrong.
+func words(err error) string {
 	var fault xmlrpc.FaultError
-	message := err.Error()
 	if errors.As(err, &fault) {
-		message = lastLine(fault.String)
+		return lastLine(fault.String)
 	}
+	return err.Error()
+}
+
+func advice(f protocol.Fault, err error) string {
+	message := words(err)
 	switch f {
 	case protocol.Configuration:
 		return message + ": run waybill-admin odoo check, which names what is missing"

@@ -2,10 +2,12 @@ package odoo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
 )
 
 // field is a field that Setup makes.
@@ -42,10 +44,10 @@ for order in self:
 func ourFields() []field {
 	f := []field{
 		{model: "stock.picking", name: fieldShipment, label: "Shipment", kind: "char", index: true},
-		{model: "stock.picking", name: fieldStatus, label: "Freight Status", kind: "selection", choices: words(freight.Statuses())},
+		{model: "stock.picking", name: fieldStatus, label: "Freight Status", kind: "selection", choices: texts(freight.Statuses())},
 		{model: "stock.picking", name: fieldSince, label: "Freight Status Since", kind: "datetime"},
 		{model: "stock.picking", name: fieldETA, label: "Freight ETA", kind: "datetime"},
-		{model: "stock.picking", name: fieldInvoiceState, label: "Freight Invoice State", kind: "selection", choices: words(freight.InvoiceStates())},
+		{model: "stock.picking", name: fieldInvoiceState, label: "Freight Invoice State", kind: "selection", choices: texts(freight.InvoiceStates())},
 		{model: "stock.picking", name: fieldException, label: "Freight Exception", kind: "char"},
 		{model: "stock.picking", name: fieldTracking, label: "Carrier's Number", kind: "char"},
 		{model: "stock.picking", name: fieldRevision, label: "Freight Status Revision", kind: "integer"},
@@ -59,7 +61,7 @@ func ourFields() []field {
 	return f
 }
 
-func words[T ~string](ts []T) (ss []string) {
+func texts[T ~string](ts []T) (ss []string) {
 	for _, t := range ts {
 		ss = append(ss, string(t))
 	}
@@ -205,33 +207,82 @@ func ensureHint(ctx context.Context, c Caller, url string) (bool, error) {
 	return err == nil, err
 }
 
-// Check names what is missing for the two users to work; none for nothing.
+// Check names what is missing for the two users to work, each with what to do; none for nothing. What keeps a user
+// out altogether is said once.
 func Check(ctx context.Context, status, money Caller, freightProduct string) (missing []string) {
-	note := func(what string, err error) {
-		if err != nil {
-			missing = append(missing, what+": "+advice(Classify(err), err))
+	s := &inspection{ctx: ctx, user: "status", c: status}
+	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision)
+	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException)
+	s.may("write", "stock.picking")
+	s.may("create", "ir.attachment")
+	m := &inspection{ctx: ctx, user: "money", c: money, out: s.unreachable}
+	m.reads("account.move", fieldShipment, fieldLinesHash)
+	m.may("create", "account.move")
+	m.may("read", "sale.order")
+	m.finds(freightProduct)
+	return append(s.missing, m.missing...)
+}
+
+// inspection looks at what one of the two users can do.
+type inspection struct {
+	ctx         context.Context
+	user        string // as the configuration names it
+	c           Caller
+	missing     []string
+	out         bool // nothing more can be asked
+	unreachable bool // of anyone
+}
+
+func (i *inspection) note(what string, err error) {
+	switch {
+	case err == nil:
+		return
+	case errors.Is(err, errLogin):
+		i.out = true
+		if inner := errors.Unwrap(err); errors.Is(inner, errLogin) {
+			err = inner // whatever was to be called matters no more
 		}
+		i.missing = append(i.missing, fmt.Sprintf("%s user: %v: set odoo.%[1]s.login and odoo.%[1]s.password", i.user, err))
+	case answered(err):
+		i.missing = append(i.missing, fmt.Sprintf("%s user: %s: Odoo says: %s", i.user, what, words(err)))
+	default:
+		i.out, i.unreachable = true, true
+		i.missing = append(i.missing, fmt.Sprintf("an answer from Odoo: %v: is it up, and are odoo.url and odoo.db right?", err))
 	}
-	ours := []string{fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision}
-	_, err := searchRead(ctx, status, "stock.picking", []any{}, ours, map[string]any{"limit": 1})
-	note("status user: read the delivery with our fields", err)
-	_, err = searchRead(ctx, status, "sale.order", []any{}, []string{fieldStatus, fieldInvoiceState, fieldException}, map[string]any{"limit": 1})
-	note("status user: read the order with our fields", err)
-	_, err = searchRead(ctx, money, "account.move", []any{}, []string{fieldShipment, fieldLinesHash}, map[string]any{"limit": 1})
-	note("money user: read invoices with our fields", err)
-	for _, right := range []struct {
-		who   string
-		c     Caller
-		model string
-		mode  string
-	}{{"status user", status, "stock.picking", "write"}, {"status user", status, "ir.attachment", "create"}, {"money user", money, "account.move", "create"}, {"money user", money, "sale.order", "read"}} {
-		_, err := right.c.Call(ctx, right.model, "check_access_rights", []any{right.mode}, map[string]any{"raise_exception": true})
-		note(fmt.Sprintf("%s: %s %s", right.who, right.mode, right.model), err)
+}
+
+// answered reports whether Odoo itself answered, and would again.
+func answered(err error) bool {
+	f := Classify(err)
+	return f == protocol.Rejected || f == protocol.Poison || f == protocol.Configuration
+}
+
+// reads wants the user to read our fields of a model.
+func (i *inspection) reads(model string, fields ...string) {
+	if i.out {
+		return
 	}
-	id, err := exists(ctx, money, "product.product", []any{[]any{"default_code", "=", freightProduct}})
-	note("money user: find the freight product", err)
+	_, err := searchRead(i.ctx, i.c, model, []any{}, fields, map[string]any{"limit": 1})
+	i.note("read "+model+" with our fields, which waybill-admin odoo setup makes", err)
+}
+
+// may wants the user to have a right on a model.
+func (i *inspection) may(mode, model string) {
+	if i.out {
+		return
+	}
+	_, err := i.c.Call(i.ctx, model, "check_access_rights", []any{mode}, map[string]any{"raise_exception": true})
+	i.note(mode+" "+model+", which a group of the user must allow", err)
+}
+
+// finds wants the user to see the product of freight lines.
+func (i *inspection) finds(product string) {
+	if i.out {
+		return
+	}
+	id, err := exists(i.ctx, i.c, "product.product", []any{[]any{"default_code", "=", product}})
+	i.note("find the freight product", err)
 	if err == nil && id == 0 {
-		missing = append(missing, fmt.Sprintf("product %q for freight lines: run waybill-admin odoo setup", freightProduct))
+		i.missing = append(i.missing, fmt.Sprintf("product %q for freight lines: run waybill-admin odoo setup", product))
 	}
-	return missing
 }

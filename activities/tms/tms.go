@@ -3,77 +3,157 @@
 package tms
 
 import (
+	"bytes"
 	"context"
+	_ "embed"
 	"fmt"
 	"net/http"
-	"net/url"
+	"strings"
 
 	"waybill/internal/partner"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
+//go:embed openapi.yaml
+var document []byte
+
+// OpenAPI is the contract of the TMS's API: an OpenAPI 3.1 document in YAML.
+func OpenAPI() []byte { return bytes.Clone(document) }
+
+// CodeNotCancellable is the TMS's refusal to stop what has left.
+const CodeNotCancellable = "not_cancellable"
+
 // TMS implements the transport activities.
 type TMS struct{ Client *partner.Client }
 
+// The states of a request.
+const (
+	StatusRequested = "requested"
+	StatusAccepted  = "accepted"
+	StatusDeclined  = "declined"
+	StatusPickedUp  = "picked_up"
+	StatusCancelled = "cancelled"
+)
+
 // Request is a shipment request as the TMS has it.
 type Request struct {
-	ID          string              `json:"id"`
-	ExternalRef string              `json:"external_ref"` // "acme-1042/1": shipment and tender
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	PRO    string `json:"pro,omitzero"`
+	NewRequest
+}
+
+// NewRequest asks for transport. The TMS keeps each value to the letter; where no carrier is named it chooses one.
+type NewRequest struct {
+	ExternalRef string              `json:"external_ref"` // "acme-1042/1": shipment and tender; one request holds it
 	Shipment    freight.ShipmentID  `json:"shipment"`
-	Status      string              `json:"status"` // requested, accepted, declined, picked_up, cancelled
 	Carrier     freight.CarrierCode `json:"carrier,omitzero"`
-	PRO         string              `json:"pro,omitzero"`
 	Order       string              `json:"order,omitzero"`
 	ShipTo      freight.Place       `json:"ship_to,omitzero"`
 	Weight      string              `json:"weight,omitzero"` // kg, decimal
 	Pieces      int                 `json:"pieces,omitzero"`
 }
 
+// Reason is why a request is cancelled.
+type Reason struct {
+	Reason string `json:"reason"`
+}
+
+var lookup = partner.Lookup[Request]{Path: "/v1/shipment-requests", List: "requests"}
+
 func reference(s freight.ShipmentID, tender int) string { return fmt.Sprintf("%s/%d", s, tender) }
 
 // RequestTransport asks the TMS to move a shipment, once for its tender number.
 func (t *TMS) RequestTransport(ctx context.Context, q protocol.TransportRequest) (freight.Booking, error) {
-	ref := reference(q.Shipment, q.Tender)
-	body := Request{ExternalRef: ref, Shipment: q.Shipment, Carrier: q.Release.Carrier, Order: q.Release.OrderName, ShipTo: q.Release.ShipTo, Weight: q.Release.Weight, Pieces: q.Release.Pieces}
-	var r Request
-	err := t.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/shipment-requests", Key: ref, Shipment: q.Shipment, Body: body}, &r)
-	if p := partner.ProblemOf(err); p != nil && p.Existing != "" {
-		err = t.Client.Do(ctx, partner.Call{Method: http.MethodGet, Path: "/v1/shipment-requests/" + url.PathEscape(p.Existing), Shipment: q.Shipment}, &r)
+	r := q.Release
+	want := NewRequest{ExternalRef: reference(q.Shipment, q.Tender), Shipment: q.Shipment, Carrier: r.Carrier, Order: r.OrderName, ShipTo: r.ShipTo, Weight: r.Weight, Pieces: r.Pieces}
+	var got Request
+	err := t.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/shipment-requests", Key: want.ExternalRef, Shipment: q.Shipment, Body: want}, &got)
+	if partner.Taken(err) {
+		got, err = lookup.Holder(ctx, t.Client, want.ExternalRef, q.Shipment, err)
 	}
-	if err == nil && r.ExternalRef != ref {
-		err = protocol.Poison.Of(fmt.Errorf("the TMS answered for %q, asked for %q", r.ExternalRef, ref))
+	if err == nil {
+		err = got.mustBe(want)
 	}
-	return freight.Booking{Ref: r.ID, Carrier: r.Carrier, PRO: r.PRO}, err
+	if err != nil {
+		return freight.Booking{}, err
+	}
+	return freight.Booking{Ref: got.ID, Carrier: got.Carrier, PRO: got.PRO}, nil
+}
+
+// mustBe refuses a request that is for other freight, or will not move.
+func (r Request) mustBe(want NewRequest) error {
+	there := r.NewRequest
+	if want.Carrier == "" {
+		there.Carrier = "" // the TMS chose
+	}
+	switch {
+	case r.ID == "" || r.ExternalRef != want.ExternalRef:
+		return protocol.Poison.Of(fmt.Errorf("the TMS answered with %q for %q, asked for %q", r.ID, r.ExternalRef, want.ExternalRef))
+	case there != want:
+		names := strings.Join(there.differs(want), ", ")
+		return protocol.Rejected.Of(fmt.Errorf("the TMS has %s under %s and its %s differ from what is asked: correct %s there, then resolve with retry", r.ID, r.ExternalRef, names, r.ID))
+	case r.Status == StatusCancelled:
+		return protocol.Rejected.Of(fmt.Errorf("the TMS has %s under %s as cancelled: reopen it there, then resolve with retry", r.ID, r.ExternalRef))
+	}
+	return nil
+}
+
+// differs names what two requests do not have in common.
+func (n NewRequest) differs(want NewRequest) (names []string) {
+	for _, c := range []struct {
+		name string
+		same bool
+	}{
+		{"shipment", n.Shipment == want.Shipment}, {"carrier", n.Carrier == want.Carrier}, {"order", n.Order == want.Order},
+		{"ship-to", n.ShipTo == want.ShipTo}, {"weight", n.Weight == want.Weight}, {"number of pieces", n.Pieces == want.Pieces},
+	} {
+		if !c.same {
+			names = append(names, c.name)
+		}
+	}
+	return names
 }
 
 // CancelTransport asks the TMS to stop. That it will not is an answer; that it never heard of the shipment is as
 // good as cancelled.
 func (t *TMS) CancelTransport(ctx context.Context, q protocol.TransportCancel) (protocol.TransportCancelled, error) {
-	id, err := t.find(ctx, q)
-	if err != nil || id == "" {
-		return protocol.TransportCancelled{Cancelled: err == nil}, err
+	ref := reference(q.Shipment, q.Tender)
+	id := q.Booking
+	if id == "" {
+		found, err := lookup.Find(ctx, t.Client, ref, q.Shipment) // the request's reply may never have been seen
+		if err != nil || len(found) == 0 {
+			return protocol.TransportCancelled{Cancelled: err == nil}, err
+		}
+		id = found[0].ID
 	}
-	key := reference(q.Shipment, q.Tender) + "/cancel"
-	err = t.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/shipment-requests/" + url.PathEscape(id) + "/cancel", Key: key, Shipment: q.Shipment, Body: map[string]string{"reason": q.Reason}}, nil)
-	if p := partner.ProblemOf(err); p != nil && p.Code == "not_cancellable" {
-		return protocol.TransportCancelled{Refusal: p.Detail}, nil
+	var got Request
+	err := t.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/shipment-requests/{id}/cancel", ID: id, Key: ref + "/cancel", Shipment: q.Shipment, Body: Reason{q.Reason}}, &got)
+	if p := partner.ProblemOf(err); p != nil && p.Code == CodeNotCancellable {
+		return protocol.TransportCancelled{Refusal: p.Error()}, nil
 	}
-	return protocol.TransportCancelled{Cancelled: err == nil}, err
+	if partner.Taken(err) { // asked before for another reason: what counts is where it stands
+		got, err = lookup.Holder(ctx, t.Client, ref, q.Shipment, err)
+	}
+	if err != nil {
+		return protocol.TransportCancelled{}, err
+	}
+	return got.cancelled(id)
 }
 
-// find is the TMS's number for a request whose reply may never have been seen; "" where there is none.
-func (t *TMS) find(ctx context.Context, q protocol.TransportCancel) (string, error) {
-	if q.Booking != "" {
-		return q.Booking, nil
+// cancelled reads from a request's state whether it still moves.
+func (r Request) cancelled(id string) (protocol.TransportCancelled, error) {
+	switch {
+	case r.ID != id:
+		return protocol.TransportCancelled{}, protocol.Poison.Of(fmt.Errorf("the TMS answered for %q, asked to cancel %q", r.ID, id))
+	case r.Status == StatusCancelled, r.Status == StatusDeclined:
+		return protocol.TransportCancelled{Cancelled: true}, nil
+	case r.Status == StatusPickedUp:
+		return protocol.TransportCancelled{Refusal: "picked up"}, nil
 	}
-	var found struct {
-		Requests []Request `json:"requests"`
-	}
-	ref := reference(q.Shipment, q.Tender)
-	err := t.Client.Do(ctx, partner.Call{Method: http.MethodGet, Path: "/v1/shipment-requests?external_ref=" + url.QueryEscape(ref), Shipment: q.Shipment}, &found)
-	if err != nil || len(found.Requests) == 0 {
-		return "", err
-	}
-	return found.Requests[0].ID, nil
+	return protocol.TransportCancelled{}, protocol.Rejected.Of(fmt.Errorf("the TMS has %s as %q, though it was told to cancel it: cancel it there, then resolve with retry", r.ID, r.Status))
 }
+
+// Check proves that the TMS answers and takes the token. It changes nothing.
+func (t *TMS) Check(ctx context.Context) error { return lookup.Check(ctx, t.Client) }

@@ -4,17 +4,20 @@ package partner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+	"unicode"
 
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
@@ -22,10 +25,12 @@ import (
 
 // Options say where a partner is.
 type Options struct {
-	Name    string // for messages: "billing engine"
-	URL     string // without the path
-	Token   func() (string, error)
-	Timeout time.Duration // of one call; 0: 20 s
+	Name    string                 // for messages: "billing engine"
+	URL     string                 // without the path
+	Token   func() (string, error) // read anew for each call, so that a renewed one holds at once
+	Timeout time.Duration          // of one call; 0: 20 s
+	// Observe is told of every call. The operation is the method and the path's template, such as
+	// "POST /v1/invoice-drafts/{id}/commit": as many as the contract has, however many calls there are.
 	Observe func(operation string, took time.Duration, err error)
 }
 
@@ -35,11 +40,9 @@ type Client struct {
 	http *http.Client
 }
 
-// New makes a client. It does not call the partner.
+// New makes a client. It does not call the partner. It follows no redirect: the token would go along.
 func New(o Options) *Client {
-	if o.Timeout == 0 {
-		o.Timeout = 20 * time.Second
-	}
+	o.Timeout = cmp.Or(o.Timeout, 20*time.Second)
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration, error) {}
 	}
@@ -49,28 +52,16 @@ func New(o Options) *Client {
 
 // Call is one request.
 type Call struct {
-	Method, Path string
-	Key          string             // Idempotency-Key; "" for reads
-	Shipment     freight.ShipmentID // for the partner's own logs
-	Body         any
+	Method   string
+	Path     string             // as the contract has it: "/v1/invoice-drafts/{id}"
+	ID       string             // what {id} stands for; a path that has it is not called without
+	Query    url.Values         // nil for none
+	Key      string             // Idempotency-Key, printable ASCII; "" for reads
+	Shipment freight.ShipmentID // for the partner's own logs
+	Body     any                // nil for none
 }
 
-// Problem is an RFC 9457 problem document.
-type Problem struct {
-	Type     string `json:"type"`
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail"`
-	Code     string `json:"code"`
-	Existing string `json:"existing,omitzero"` // with a conflict: the id that holds the reference
-}
-
-func (p *Problem) Error() string {
-	if p.Detail != "" {
-		return p.Detail
-	}
-	return p.Title
-}
+func (c Call) operation() string { return c.Method + " " + c.Path }
 
 // bodyLimit bounds an answer.
 const bodyLimit = 8 << 20
@@ -80,12 +71,16 @@ const bodyLimit = 8 << 20
 func (c *Client) Do(ctx context.Context, call Call, out any) error {
 	began := time.Now()
 	err := c.do(ctx, call, out)
-	c.o.Observe(call.Method+" "+call.Path, time.Since(began), err)
+	c.o.Observe(call.operation(), time.Since(began), err)
 	return err
 }
 
 func (c *Client) do(ctx context.Context, call Call, out any) error {
-	req, err := c.request(ctx, call)
+	token, err := c.token()
+	if err != nil {
+		return err
+	}
+	req, err := c.request(ctx, call, token)
 	if err != nil {
 		return err
 	}
@@ -93,24 +88,43 @@ func (c *Client) do(ctx context.Context, call Call, out any) error {
 	if err != nil {
 		return c.unanswered(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit))
-	if err != nil {
+	defer func() { _ = resp.Body.Close() }() // it was read
+	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))
+	switch {
+	case err != nil:
 		return c.unanswered(err)
-	}
-	if resp.StatusCode >= 300 {
-		return c.refused(resp, body)
-	}
-	if out == nil {
+	case len(body) > bodyLimit:
+		return protocol.Poison.Of(fmt.Errorf("the %s answered %s with more than %d MiB", c.o.Name, call.operation(), bodyLimit>>20))
+	case resp.StatusCode >= http.StatusMultipleChoices:
+		return c.refused(call, resp, problemOf(resp, body, token))
+	case out == nil:
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return protocol.Poison.Of(fmt.Errorf("the %s answered %s with something that cannot be read: %w", c.o.Name, resp.Status, err))
+		return protocol.Poison.Of(fmt.Errorf("the %s answered %s with something that cannot be read: %w", c.o.Name, call.operation(), err))
 	}
 	return nil
 }
 
-func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) {
+// token reads the credential. What no header can carry is refused here, where it is not yet part of a message.
+func (c *Client) token() (string, error) {
+	token, err := c.o.Token()
+	switch {
+	case err != nil:
+		return "", protocol.Configuration.Of(fmt.Errorf("token of the %s: %w", c.o.Name, err))
+	case token == "":
+		return "", protocol.Configuration.Of(fmt.Errorf("the token of the %s is empty: set it in the configuration", c.o.Name))
+	case strings.ContainsFunc(token, unicode.IsControl):
+		return "", protocol.Configuration.Of(fmt.Errorf("the token of the %s holds a line break or another control character: set it in the configuration without", c.o.Name))
+	}
+	return token, nil
+}
+
+func (c *Client) request(ctx context.Context, call Call, token string) (*http.Request, error) {
+	target, err := c.target(call)
+	if err != nil {
+		return nil, err
+	}
 	var body io.Reader
 	if call.Body != nil {
 		b, err := json.Marshal(call.Body)
@@ -119,13 +133,9 @@ func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) 
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, call.Method, c.o.URL+call.Path, body)
+	req, err := http.NewRequestWithContext(ctx, call.Method, target, body)
 	if err != nil {
-		return nil, protocol.Poison.Of(fmt.Errorf("the %s: %w", c.o.Name, err))
-	}
-	token, err := c.o.Token()
-	if err != nil {
-		return nil, protocol.Configuration.Of(fmt.Errorf("token of the %s: %w", c.o.Name, err))
+		return nil, protocol.Configuration.Of(fmt.Errorf("the url of the %s cannot be read: correct it in the configuration", c.o.Name)) // err repeats it, with whatever it holds
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json, application/problem+json")
@@ -141,49 +151,78 @@ func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) 
 	return req, nil
 }
 
-// unanswered is for a call without an answer: refused, it was not made; else it may have been done.
+// target fills in the path. An id is the partner's own word, so it is not let out of its place in the path.
+func (c *Client) target(call Call) (string, error) {
+	path := call.Path
+	if strings.Contains(path, "{id}") {
+		if call.ID == "" || call.ID == "." || call.ID == ".." {
+			return "", protocol.Poison.Of(fmt.Errorf("the %s gave %q as an id", c.o.Name, call.ID))
+		}
+		path = strings.Replace(path, "{id}", url.PathEscape(call.ID), 1)
+	}
+	if len(call.Query) > 0 {
+		path += "?" + call.Query.Encode()
+	}
+	return c.o.URL + path, nil
+}
+
+// unanswered is for a call without an answer: where no connection came about it was not made; else it may have been
+// done.
 func (c *Client) unanswered(err error) error {
-	var lookup *net.DNSError
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &lookup) {
+	var op *net.OpError
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return protocol.Configuration.Of(fmt.Errorf("the %s cannot be trusted: %w: check its url, and the certificates this machine trusts", c.o.Name, err))
+	case errors.As(err, &op) && op.Op == "dial":
 		return protocol.Transient.Of(fmt.Errorf("the %s cannot be reached: %w", c.o.Name, err))
 	}
 	return protocol.Ambiguous.Of(fmt.Errorf("no answer from the %s: %w", c.o.Name, err))
 }
 
-func (c *Client) refused(resp *http.Response, body []byte) error {
+// problemOf reads why a call was refused. Where there is no problem document, the status is all there is: it has no
+// Code.
+func problemOf(resp *http.Response, body []byte, token string) *Problem {
 	p := &Problem{}
 	if json.Unmarshal(body, p) != nil || p.Title == "" && p.Detail == "" {
-		p = &Problem{Title: resp.Status}
+		p = &Problem{Title: resp.Status + ", without saying why"}
 	}
 	p.Status = resp.StatusCode
+	p.hide(token)
+	return p
+}
+
+// refused gives a refusal the class that says what a retry can do about it.
+func (c *Client) refused(call Call, resp *http.Response, p *Problem) error {
 	err := fmt.Errorf("the %s says: %w", c.o.Name, p)
+	after := RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	switch code := resp.StatusCode; {
+	case code < http.StatusBadRequest:
+		return protocol.Configuration.Of(fmt.Errorf("%w: %s was to be sent elsewhere, which is not done since the token would go along: correct its url in the configuration", err, call.operation()))
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
-		return protocol.Throttled.After(err, RetryAfter(resp.Header.Get("Retry-After"), time.Now()))
-	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500, code == http.StatusConflict && p.Code == "in_progress":
-		return protocol.Transient.Of(err)
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return protocol.Configuration.Of(fmt.Errorf("%w: check its token", err))
+		return protocol.Throttled.After(err, after)
+	case code == http.StatusUnauthorized:
+		return protocol.Configuration.Of(fmt.Errorf("%w: it does not take the token for the %s: renew it in the configuration", err, c.o.Name))
+	case code == http.StatusForbidden:
+		return protocol.Configuration.Of(fmt.Errorf("%w: the token for the %s may not %s: give it the right there", err, c.o.Name, call.operation()))
+	case p.Code == "" && (code == http.StatusNotFound || code == http.StatusMethodNotAllowed):
+		return protocol.Configuration.Of(fmt.Errorf("%w: it has no %s: correct its url in the configuration", err, call.operation()))
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= http.StatusInternalServerError, p.Retryable:
+		return protocol.Transient.After(err, after)
 	}
 	return protocol.Rejected.Of(err)
 }
 
-// RetryAfter reads seconds or an HTTP date; 0 for neither.
+// longestWait bounds what RetryAfter answers, so that no number of seconds overflows; a fault's own limit is far lower.
+const longestWait = 24 * time.Hour
+
+// RetryAfter reads seconds or an HTTP date, at most a day; 0 for neither, and for a date that has passed.
 func RetryAfter(h string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(h); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second
+	if n, err := strconv.ParseUint(h, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // out of range, n is the largest there is
+		return time.Duration(min(n, uint64(longestWait/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(h); err == nil {
-		return max(t.Sub(now), 0)
+		return min(max(t.Sub(now), 0), longestWait)
 	}
 	return 0
-}
-
-// ProblemOf is the partner's own words inside an error; nil where there are none.
-func ProblemOf(err error) *Problem {
-	var p *Problem
-	if errors.As(err, &p) {
-		return p
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ package billingtest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/go-chi/chi/v5"
@@ -16,175 +17,308 @@ import (
 	"waybill/workflows/protocol"
 )
 
+// The codes of refusals that are the engine's own.
+const (
+	codeCurrency = "currency_mismatch"
+	codeUnit     = "unit_mismatch"
+	codeContract = "unknown_contract"
+	codeVersion  = "version_exists"
+	codeVoid     = "void"
+)
+
 // Engine is the stand-in; its embedded Server has the ways to make it fail.
 type Engine struct {
 	partnertest.Server
 
-	mu     sync.Mutex
-	sell   map[string][]Contract
-	buy    map[freight.CarrierCode][]Contract
-	drafts map[string]*billing.Draft
-	byRef  map[string]string
+	mu        sync.Mutex
+	contracts []Contract // as they were entered
+	drafts    []*draft   // as they were made
 }
+
+type draft struct {
+	billing.Draft
+	keys []string // under which it was made or committed
+}
+
+// contract is read once: it takes longer than all a stand-in does.
+var contract = sync.OnceValue(func() *partnertest.Contract { return partnertest.MustContract(billing.OpenAPI()) })
 
 // New makes an engine with the sample contracts.
 func New() (*Engine, error) {
-	e := &Engine{sell: map[string][]Contract{}, buy: map[freight.CarrierCode][]Contract{}, drafts: map[string]*billing.Draft{}, byRef: map[string]string{}}
+	e := &Engine{}
 	cs, err := Samples()
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range cs {
-		e.Enter(c)
+		if err := e.Enter(c); err != nil {
+			return nil, fmt.Errorf("sample contract %s: %w", c.ID, err)
+		}
 	}
-	r := chi.NewRouter()
+	r := partnertest.Router()
 	r.Post("/v1/ratings", e.rate)
 	r.Put("/v1/contracts/{id}/versions/{version}", e.enter)
+	r.Get("/v1/contracts/{id}/versions/{version}", e.contract)
 	r.Post("/v1/invoice-drafts", e.create)
+	r.Get("/v1/invoice-drafts", e.find)
 	r.Get("/v1/invoice-drafts/{id}", e.read)
 	r.Post("/v1/invoice-drafts/{id}/commit", e.commit)
-	e.Next = r
-	e.Pure = func(r *http.Request) bool { return r.URL.Path == "/v1/ratings" || r.Method == http.MethodPut }
+	r.Post("/v1/invoice-drafts/{id}/void", e.void)
+	e.Next, e.Contract = r, contract()
+	e.Pure = func(r *http.Request) bool { return r.URL.Path == "/v1/ratings" }
 	return e, nil
 }
 
-// Enter adds a version of a contract.
-func (e *Engine) Enter(c Contract) {
+// Enter adds a version of a contract. A version never changes: entered again with other terms it is an error.
+func (e *Engine) Enter(c Contract) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if c.Carrier != "" {
-		e.buy[c.Carrier] = append(e.buy[c.Carrier], c)
-		return
+	known, ok := e.version(c.ID, c.Version)
+	switch {
+	case !ok:
+		e.contracts = append(e.contracts, c)
+	case !known.same(c):
+		return &partner.Problem{Status: http.StatusConflict, Title: "The version exists with other terms", Detail: c.name() + " was entered with other terms: enter a new version", Code: codeVersion}
 	}
-	e.sell[c.ID] = append(e.sell[c.ID], c)
+	return nil
 }
 
-// Committed lists the drafts that were committed, each once.
-func (e *Engine) Committed() (ds []billing.Draft) {
+func (e *Engine) version(id, version string) (Contract, bool) {
+	for _, c := range e.contracts {
+		if c.ID == id && c.Version == version {
+			return c, true
+		}
+	}
+	return Contract{}, false
+}
+
+// Drafts lists every draft as it stands, in the order they were made.
+func (e *Engine) Drafts() (ds []billing.Draft) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, d := range e.drafts {
-		if d.Status == "committed" {
-			ds = append(ds, *d)
-		}
+		ds = append(ds, d.Draft)
 	}
 	return ds
 }
 
+// Committed lists the drafts that are committed, each once.
+func (e *Engine) Committed() []billing.Draft {
+	return slices.DeleteFunc(e.Drafts(), func(d billing.Draft) bool { return d.Status != billing.StatusCommitted })
+}
+
 func (e *Engine) enter(w http.ResponseWriter, r *http.Request) {
-	c, ok := partnertest.Read[Contract](w, r)
+	c, ok := partnertest.Read[Contract](&e.Server, w, r, "Contract")
 	if !ok {
 		return
 	}
 	if c.ID != chi.URLParam(r, "id") || c.Version != chi.URLParam(r, "version") {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusUnprocessableEntity, Title: "id and version are not those of the path", Code: "invalid"})
+		partnertest.Refuse(w, *partnertest.Invalid("", "id and version are not those of the path", partner.FieldError{Pointer: "/id", Code: "path"}))
 		return
 	}
-	e.Enter(c)
+	partnertest.Reply(w, http.StatusOK, c, e.Enter(c))
+}
+
+func (e *Engine) contract(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c, ok := e.version(chi.URLParam(r, "id"), chi.URLParam(r, "version"))
+	if !ok {
+		partnertest.Reply(w, 0, nil, partnertest.Unknown("version"))
+		return
+	}
 	partnertest.Answer(w, http.StatusOK, c)
 }
 
 func (e *Engine) rate(w http.ResponseWriter, r *http.Request) {
-	q, ok := partnertest.Read[protocol.RatingRequest](w, r)
+	q, ok := partnertest.Read[protocol.RatingRequest](&e.Server, w, r, "RatingRequest")
 	if !ok {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	sell, p := pick(e.sell[q.Contract], "contract "+q.Contract, q)
-	if p != nil {
-		partnertest.Refuse(w, *p)
-		return
-	}
-	var buy *Contract
-	if len(q.Charges) > 0 {
-		b, p := pick(e.buy[q.Carrier], "contract with carrier "+string(q.Carrier), q)
-		if p != nil {
-			partnertest.Refuse(w, *p)
-			return
-		}
-		buy = &b
-	}
-	rating, ok := rate(sell, buy, q)
-	if !ok {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusNotFound, Title: "No rate", Code: "no_contract", Detail: fmt.Sprintf("contract %s has no zone for %s %s", sell.ID, q.ShipTo.Country, q.ShipTo.Postcode)})
-		return
-	}
-	partnertest.Answer(w, http.StatusOK, rating)
+	rating, err := e.answer(q)
+	partnertest.Reply(w, http.StatusOK, rating, err)
 }
 
-// pick finds the version of a contract that covers the shipment: the one entered last.
-func pick(cs []Contract, what string, q protocol.RatingRequest) (Contract, *partner.Problem) {
-	why := "there is no " + what
-	for i := len(cs) - 1; i >= 0; i-- {
-		if why = cs[i].covers(q.ShipDate, q.Currency); why == "" {
-			return cs[i], nil
+func (e *Engine) answer(q protocol.RatingRequest) (freight.Rating, error) {
+	if err := checkCharges(q.Charges); err != nil {
+		return freight.Rating{}, err
+	}
+	sell, err := e.pick("contract "+q.Contract, q, func(c Contract) bool { return c.Carrier == "" && c.ID == q.Contract && c.Currency == q.Currency })
+	if err != nil {
+		return freight.Rating{}, err
+	}
+	if len(q.Charges) == 0 {
+		return rate(sell, nil, q)
+	}
+	buy, err := e.pick("contract with carrier "+string(q.Carrier), q, func(c Contract) bool { return c.Carrier != "" && c.Carrier == q.Carrier })
+	if err != nil {
+		return freight.Rating{}, err
+	}
+	return rate(sell, &buy, q)
+}
+
+// checkCharges refuses what the lines could not be told apart by, and amounts in no currency.
+func checkCharges(cs []freight.Charge) error {
+	refs := map[string]bool{}
+	for i, c := range cs {
+		at := fmt.Sprintf("/charges/%d", i)
+		if refs[c.Ref] {
+			return partnertest.Invalid("", "two charges have one ref", partner.FieldError{Pointer: at + "/ref", Code: "duplicate", Detail: c.Ref})
 		}
+		if err := c.Amount.Check(); err != nil {
+			return partnertest.Invalid("", err.Error(), partner.FieldError{Pointer: at + "/amount", Code: "currency"})
+		}
+		refs[c.Ref] = true
 	}
-	code := "no_contract"
-	if len(cs) > 0 {
-		code = "rate_expired"
+	return nil
+}
+
+// pick finds the version that covers the ship date among the contracts that fit: the one entered last.
+func (e *Engine) pick(what string, q protocol.RatingRequest, fits func(Contract) bool) (Contract, error) {
+	err := missing(billing.CodeNoContract, "there is no %s in %s: enter one", what, q.Currency)
+	for _, c := range slices.Backward(e.contracts) {
+		if !fits(c) {
+			continue
+		}
+		day := c.day(q.ShipDate)
+		if c.From <= day && day <= c.To {
+			return c, nil
+		}
+		err = missing(billing.CodeRateExpired, "%s holds from %s to %s, the shipment left on %s: enter a version for that date", c.name(), c.From, c.To, day)
 	}
-	return Contract{}, &partner.Problem{Status: http.StatusNotFound, Title: "No contract", Code: code, Detail: why}
+	return Contract{}, err
 }
 
 func (e *Engine) create(w http.ResponseWriter, r *http.Request) {
-	n, ok := partnertest.Read[billing.NewDraft](w, r)
+	n, ok := partnertest.Read[billing.NewDraft](&e.Server, w, r, "NewDraft")
 	if !ok {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if id := e.byRef[n.ExternalRef]; id != "" {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusConflict, Title: "external_ref is taken", Code: "duplicate_ref", Existing: id})
+	if err := e.checkDraft(n); err != nil {
+		partnertest.Reply(w, 0, nil, err)
 		return
 	}
+	d := &draft{billing.Draft{ID: fmt.Sprintf("D%06d", len(e.drafts)+1), Status: billing.StatusDraft, NewDraft: n}, []string{partnertest.KeyOf(r)}}
+	e.drafts = append(e.drafts, d)
+	partnertest.Answer(w, http.StatusCreated, d.Draft)
+}
+
+// checkDraft refuses what does not add up, is under no contract, or is there already.
+func (e *Engine) checkDraft(n billing.NewDraft) error {
 	net := freight.ZeroMoney(n.Net.Currency)
-	for _, l := range n.Lines {
+	refs := map[string]bool{}
+	for i, l := range n.Lines {
+		at := fmt.Sprintf("/lines/%d", i)
+		if l.UnitPrice.Currency != n.Net.Currency {
+			return partnertest.Invalid(codeCurrency, "all lines are in the currency of net", partner.FieldError{Pointer: at + "/unitPrice/currency", Code: "currency"})
+		}
+		if refs[l.Ref] {
+			return partnertest.Invalid("", "two lines have one ref", partner.FieldError{Pointer: at + "/ref", Code: "duplicate", Detail: l.Ref})
+		}
+		refs[l.Ref] = true
 		a, err := l.Net()
 		if err == nil {
 			net, err = net.Add(a)
 		}
 		if err != nil {
-			partnertest.Refuse(w, partner.Problem{Status: http.StatusUnprocessableEntity, Title: "A line cannot be added up", Detail: err.Error(), Code: "invalid"})
+			return partnertest.Invalid("", "a line cannot be added up", partner.FieldError{Pointer: at, Code: "sum", Detail: err.Error()})
+		}
+	}
+	if !net.Equal(n.Net) {
+		return partnertest.Invalid("", fmt.Sprintf("the lines make %s, net says %s", net, n.Net), partner.FieldError{Pointer: "/net", Code: "sum"})
+	}
+	c, ok := e.version(n.Contract, n.Version)
+	switch held, taken := e.held(n.ExternalRef); {
+	case !ok || c.Carrier != "":
+		return partnertest.Invalid(codeContract, fmt.Sprintf("no customer has contract %s version %s", n.Contract, n.Version), partner.FieldError{Pointer: "/contract", Code: "unknown"})
+	case c.Currency != n.Net.Currency:
+		return partnertest.Invalid(codeCurrency, fmt.Sprintf("contract %s is in %s", c.name(), c.Currency), partner.FieldError{Pointer: "/net/currency", Code: "currency"})
+	case taken:
+		return partnertest.Taken(n.ExternalRef, held.ID)
+	}
+	return nil
+}
+
+// held is the draft that holds a reference: not a void one.
+func (e *Engine) held(ref string) (*draft, bool) {
+	for _, d := range e.drafts {
+		if d.ExternalRef == ref && d.Status != billing.StatusVoid {
+			return d, true
+		}
+	}
+	return nil, false
+}
+
+func (e *Engine) find(w http.ResponseWriter, r *http.Request) {
+	ref, ok := partnertest.Reference(w, r)
+	if !ok {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	found := []billing.Draft{}
+	if d, ok := e.held(ref); ok {
+		found = append(found, d.Draft)
+	}
+	partnertest.Answer(w, http.StatusOK, map[string]any{"drafts": found})
+}
+
+// on does something with the draft that the path names, and answers with it.
+func (e *Engine) on(w http.ResponseWriter, r *http.Request, do func(*draft) error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.drafts {
+		if d.ID == chi.URLParam(r, "id") {
+			err := do(d)
+			partnertest.Reply(w, http.StatusOK, d.Draft, err)
 			return
 		}
 	}
-	if n.ExternalRef == "" || !net.Equal(n.Net) {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusUnprocessableEntity, Title: "net is not the sum of the lines", Detail: net.String(), Code: "invalid"})
-		return
-	}
-	d := &billing.Draft{ID: fmt.Sprintf("D%06d", len(e.drafts)+1), ExternalRef: n.ExternalRef, Status: "draft", Lines: n.Lines, Net: n.Net}
-	e.drafts[d.ID], e.byRef[d.ExternalRef] = d, d.ID
-	partnertest.Answer(w, http.StatusCreated, d)
-}
-
-func (e *Engine) draft(w http.ResponseWriter, r *http.Request) *billing.Draft {
-	d := e.drafts[chi.URLParam(r, "id")]
-	if d == nil {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusNotFound, Title: "There is no such draft", Code: "unknown"})
-	}
-	return d
+	partnertest.Reply(w, 0, nil, partnertest.Unknown("draft"))
 }
 
 func (e *Engine) read(w http.ResponseWriter, r *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if d := e.draft(w, r); d != nil {
-		partnertest.Answer(w, http.StatusOK, d)
-	}
+	e.on(w, r, func(*draft) error { return nil })
 }
 
 func (e *Engine) commit(w http.ResponseWriter, r *http.Request) {
+	e.on(w, r, func(d *draft) error {
+		if d.Status == billing.StatusVoid {
+			return &partner.Problem{Status: http.StatusConflict, Title: "The draft is void", Detail: d.ID + " is void: a new one can be made under its external_ref", Code: codeVoid}
+		}
+		d.Status, d.keys = billing.StatusCommitted, append(d.keys, partnertest.KeyOf(r))
+		return nil
+	})
+}
+
+func (e *Engine) void(w http.ResponseWriter, r *http.Request) {
+	if _, ok := partnertest.Read[struct{ Reason string }](&e.Server, w, r, "Void"); !ok {
+		return
+	}
+	e.on(w, r, func(d *draft) error { e.annul(d); return nil })
+}
+
+// annul makes a draft count no more: its reference and its keys are free again.
+func (e *Engine) annul(d *draft) {
+	d.Status = billing.StatusVoid
+	e.Forget(d.keys...)
+	d.keys = nil
+}
+
+// Void does what people at the engine do: they make a draft count no more.
+func (e *Engine) Void(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	d := e.draft(w, r)
-	switch {
-	case d == nil:
-	case d.Status == "void":
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusConflict, Title: "The draft is void", Code: "void"})
-	default:
-		d.Status = "committed"
-		partnertest.Answer(w, http.StatusOK, d)
+	for _, d := range e.drafts {
+		if d.ID == id {
+			e.annul(d)
+		}
 	}
 }

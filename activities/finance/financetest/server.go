@@ -5,6 +5,7 @@ package financetest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/go-chi/chi/v5"
@@ -23,13 +24,17 @@ type Platform struct {
 	postings []finance.Posting
 }
 
+// contract is read once: it takes longer than all a stand-in does.
+var contract = sync.OnceValue(func() *partnertest.Contract { return partnertest.MustContract(finance.OpenAPI()) })
+
 // New makes a platform without postings.
 func New() *Platform {
 	p := &Platform{}
-	r := chi.NewRouter()
+	r := partnertest.Router()
 	r.Post("/v1/postings", p.create)
-	r.Get("/v1/postings/{number}", p.read)
-	p.Next = r
+	r.Get("/v1/postings", p.find)
+	r.Get("/v1/postings/{id}", p.read)
+	p.Next, p.Contract = r, contract()
 	return p
 }
 
@@ -37,39 +42,57 @@ func New() *Platform {
 func (p *Platform) Postings() []finance.Posting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]finance.Posting(nil), p.postings...)
+	return slices.Clone(p.postings)
 }
 
 func (p *Platform) create(w http.ResponseWriter, r *http.Request) {
-	q, ok := partnertest.Read[finance.Posting](w, r)
+	n, ok := partnertest.Read[finance.NewPosting](&p.Server, w, r, "NewPosting")
 	if !ok {
 		return
+	}
+	q, err := p.add(n)
+	partnertest.Reply(w, http.StatusCreated, q, err)
+}
+
+func (p *Platform) add(n finance.NewPosting) (finance.Posting, error) {
+	if n.Net.Currency != n.Total.Currency || n.Tax.Currency != n.Total.Currency {
+		return finance.Posting{}, partnertest.Invalid("currency_mismatch", "net, tax and total are in one currency", partner.FieldError{Pointer: "/total/currency", Code: "currency"})
+	}
+	if sum, err := freight.SumMoney(n.Total.Currency, n.Net, n.Tax); err != nil || !sum.Equal(n.Total) {
+		return finance.Posting{}, partnertest.Invalid("", fmt.Sprintf("net and tax make %s, total says %s", sum, n.Total), partner.FieldError{Pointer: "/total", Code: "sum"})
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, known := range p.postings {
-		if known.ExternalRef == q.ExternalRef {
-			partnertest.Refuse(w, partner.Problem{Status: http.StatusConflict, Title: "external_ref is taken", Code: "duplicate_ref", Existing: known.Number})
-			return
+		if known.ExternalRef == n.ExternalRef {
+			return finance.Posting{}, partnertest.Taken(n.ExternalRef, known.Number)
 		}
 	}
-	if sum, err := freight.SumMoney(q.Total.Currency, q.Net, q.Tax); err != nil || !sum.Equal(q.Total) || q.ExternalRef == "" || q.Number != "" {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusUnprocessableEntity, Title: "net and tax do not make the total, or external_ref is missing", Code: "invalid"})
+	q := finance.Posting{Number: fmt.Sprintf("F%06d", len(p.postings)+1), NewPosting: n}
+	p.postings = append(p.postings, q)
+	return q, nil
+}
+
+func (p *Platform) find(w http.ResponseWriter, r *http.Request) {
+	ref, ok := partnertest.Reference(w, r)
+	if !ok {
 		return
 	}
-	q.Number = fmt.Sprintf("F%06d", len(p.postings)+1)
-	p.postings = append(p.postings, q)
-	partnertest.Answer(w, http.StatusCreated, q)
+	found := []finance.Posting{}
+	for _, q := range p.Postings() {
+		if q.ExternalRef == ref {
+			found = append(found, q)
+		}
+	}
+	partnertest.Answer(w, http.StatusOK, map[string]any{"postings": found})
 }
 
 func (p *Platform) read(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, q := range p.postings {
-		if q.Number == chi.URLParam(r, "number") {
+	for _, q := range p.Postings() {
+		if q.Number == chi.URLParam(r, "id") {
 			partnertest.Answer(w, http.StatusOK, q)
 			return
 		}
 	}
-	partnertest.Refuse(w, partner.Problem{Status: http.StatusNotFound, Title: "There is no such posting", Code: "unknown"})
+	partnertest.Reply(w, 0, nil, partnertest.Unknown("posting"))
 }

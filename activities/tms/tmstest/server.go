@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/go-chi/chi/v5"
@@ -23,113 +22,131 @@ type TMS struct {
 	// OnRequest is called for each request once, after it was answered: to accept or decline it by an event.
 	OnRequest func(tms.Request)
 	// Carrier gives the freight to a carrier where the request names none.
-	Carrier func(tms.Request) freight.CarrierCode
+	Carrier func(tms.NewRequest) freight.CarrierCode
 
 	mu       sync.Mutex
-	requests map[string]*tms.Request
+	requests []*tms.Request // as they came
 }
+
+// contract is read once: it takes longer than all a stand-in does.
+var contract = sync.OnceValue(func() *partnertest.Contract { return partnertest.MustContract(tms.OpenAPI()) })
 
 // New makes a TMS without requests.
 func New() *TMS {
-	t := &TMS{requests: map[string]*tms.Request{}}
-	r := chi.NewRouter()
+	t := &TMS{}
+	r := partnertest.Router()
 	r.Post("/v1/shipment-requests", t.create)
-	r.Get("/v1/shipment-requests", t.list)
+	r.Get("/v1/shipment-requests", t.find)
 	r.Get("/v1/shipment-requests/{id}", t.read)
 	r.Post("/v1/shipment-requests/{id}/cancel", t.cancel)
-	t.Next = r
+	t.Next, t.Contract = r, contract()
 	return t
 }
 
+// Accept notes that a carrier takes the freight of a shipment.
+func (t *TMS) Accept(s freight.ShipmentID) { t.move(s, tms.StatusAccepted, tms.StatusRequested) }
+
+// Decline notes that no carrier takes the freight of a shipment.
+func (t *TMS) Decline(s freight.ShipmentID) { t.move(s, tms.StatusDeclined, tms.StatusRequested) }
+
 // PickedUp notes that the freight of a shipment has left: its request can no longer be cancelled.
 func (t *TMS) PickedUp(s freight.ShipmentID) {
+	t.move(s, tms.StatusPickedUp, tms.StatusRequested, tms.StatusAccepted)
+}
+
+// move takes the requests of a shipment that stand at one of from.
+func (t *TMS) move(s freight.ShipmentID, to string, from ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.requests {
-		if r.Shipment == s {
-			r.Status = "picked_up"
+		if r.Shipment == s && slices.Contains(from, r.Status) {
+			r.Status = to
 		}
 	}
 }
 
-// Requests lists every request.
+// Requests lists every request, as they came.
 func (t *TMS) Requests() (rs []tms.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.requests {
 		rs = append(rs, *r)
 	}
-	slices.SortFunc(rs, func(a, b tms.Request) int { return strings.Compare(a.ID, b.ID) })
 	return rs
 }
 
 func (t *TMS) create(w http.ResponseWriter, r *http.Request) {
-	q, ok := partnertest.Read[tms.Request](w, r)
+	n, ok := partnertest.Read[tms.NewRequest](&t.Server, w, r, "NewRequest")
 	if !ok {
 		return
 	}
-	if q.ExternalRef == "" || q.ID != "" || q.Status != "" {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusUnprocessableEntity, Title: "external_ref is required; id and status are ours", Code: "invalid"})
-		return
-	}
-	t.mu.Lock()
-	for _, known := range t.requests {
-		if known.ExternalRef == q.ExternalRef {
-			t.mu.Unlock()
-			partnertest.Refuse(w, partner.Problem{Status: http.StatusConflict, Title: "external_ref is taken", Code: "duplicate_ref", Existing: known.ID})
-			return
-		}
-	}
-	n := len(t.requests) + 1
-	q.ID, q.Status, q.PRO = fmt.Sprintf("T%06d", n), "requested", fmt.Sprintf("PRO%07d", 7_000_000+n)
-	if q.Carrier == "" && t.Carrier != nil {
-		q.Carrier = t.Carrier(q)
-	}
-	t.requests[q.ID] = &q
-	answer := q
-	t.mu.Unlock()
-	partnertest.Answer(w, http.StatusCreated, answer)
-	if t.OnRequest != nil {
-		go t.OnRequest(answer) // a partner's event does not wait for our answer to arrive
+	q, err := t.add(n)
+	partnertest.Reply(w, http.StatusCreated, q, err)
+	if err == nil && t.OnRequest != nil {
+		go t.OnRequest(q) // a partner's event does not wait for our answer to arrive
 	}
 }
 
-func (t *TMS) list(w http.ResponseWriter, r *http.Request) {
+func (t *TMS) add(n tms.NewRequest) (tms.Request, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, known := range t.requests {
+		if known.ExternalRef == n.ExternalRef {
+			return tms.Request{}, partnertest.Taken(n.ExternalRef, known.ID)
+		}
+	}
+	if n.Carrier == "" && t.Carrier != nil {
+		n.Carrier = t.Carrier(n)
+	}
+	i := len(t.requests) + 1
+	q := &tms.Request{ID: fmt.Sprintf("T%06d", i), Status: tms.StatusRequested, PRO: fmt.Sprintf("PRO%07d", 7_000_000+i), NewRequest: n}
+	t.requests = append(t.requests, q)
+	return *q, nil
+}
+
+func (t *TMS) find(w http.ResponseWriter, r *http.Request) {
+	ref, ok := partnertest.Reference(w, r)
+	if !ok {
+		return
+	}
 	found := []tms.Request{}
 	for _, q := range t.Requests() {
-		if q.ExternalRef == r.URL.Query().Get("external_ref") {
+		if q.ExternalRef == ref {
 			found = append(found, q)
 		}
 	}
 	partnertest.Answer(w, http.StatusOK, map[string]any{"requests": found})
 }
 
-func (t *TMS) request(w http.ResponseWriter, r *http.Request) *tms.Request {
-	q := t.requests[chi.URLParam(r, "id")]
-	if q == nil {
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusNotFound, Title: "There is no such request", Code: "unknown"})
+// on does something with the request that the path names, and answers with it.
+func (t *TMS) on(w http.ResponseWriter, r *http.Request, do func(*tms.Request) error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, q := range t.requests {
+		if q.ID == chi.URLParam(r, "id") {
+			err := do(q)
+			partnertest.Reply(w, http.StatusOK, *q, err)
+			return
+		}
 	}
-	return q
+	partnertest.Reply(w, 0, nil, partnertest.Unknown("request"))
 }
 
 func (t *TMS) read(w http.ResponseWriter, r *http.Request) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if q := t.request(w, r); q != nil {
-		partnertest.Answer(w, http.StatusOK, q)
-	}
+	t.on(w, r, func(*tms.Request) error { return nil })
 }
 
 func (t *TMS) cancel(w http.ResponseWriter, r *http.Request) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	q := t.request(w, r)
-	switch {
-	case q == nil:
-	case q.Status == "picked_up":
-		partnertest.Refuse(w, partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "picked up", Code: "not_cancellable"})
-	default:
-		q.Status = "cancelled"
-		partnertest.Answer(w, http.StatusOK, q)
+	if _, ok := partnertest.Read[tms.Reason](&t.Server, w, r, "Reason"); !ok {
+		return
 	}
+	t.on(w, r, func(q *tms.Request) error {
+		switch q.Status {
+		case tms.StatusPickedUp:
+			return &partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "picked up", Code: tms.CodeNotCancellable}
+		case tms.StatusRequested, tms.StatusAccepted:
+			q.Status = tms.StatusCancelled
+		}
+		return nil
+	})
 }
