@@ -52,7 +52,7 @@ func (g Goldens) path(release, situation string) string {
 // Add records a history and its checksum. One that is there is never overwritten.
 func (g Goldens) Add(t *testing.T, release, situation string, h *historypb.History) {
 	t.Helper()
-	text, err := protojson.MarshalOptions{Indent: " "}.Marshal(h)
+	text, err := protojson.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +123,11 @@ func (g Goldens) CheckUnchanged(t *testing.T) {
 	}
 }
 
-// Replay runs the code of today over every recorded history.
-func (g Goldens) Replay(t *testing.T, o worker.WorkflowReplayerOptions, register func(worker.WorkflowReplayer)) {
+// Replay runs the code of today over every recorded history. The key ring opens those that are encrypted.
+func (g Goldens) Replay(t *testing.T, keyring string, register func(worker.WorkflowReplayer)) {
 	t.Helper()
+	dc := Sealed(t, keyring)
+	o := worker.WorkflowReplayerOptions{DataConverter: dc, FailureConverter: Failures(dc)}
 	files := g.Files(t)
 	if len(files) == 0 {
 		t.Fatalf("no history in %s: a replay of nothing proves nothing; make record makes them", g)
@@ -144,4 +146,19 @@ func (g Goldens) Replay(t *testing.T, o worker.WorkflowReplayerOptions, register
 			}
 		})
 	}
+}
+
+// Runs are the ids of a workflow's runs, newest first. It reads them from the runs themselves: lists lag.
+func Runs(t *testing.T, c client.Client, id string) (ids []string) {
+	t.Helper()
+	d, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for run := d.GetWorkflowExecutionInfo().GetExecution().GetRunId(); run != ""; {
+		ids = append(ids, run)
+		started := History(t, c, id, run).GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
+		run = started.GetContinuedExecutionRunId()
+	}
+	return ids
 }

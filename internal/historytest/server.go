@@ -4,6 +4,7 @@ package historytest
 
 import (
 	"context"
+	"io"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func Server(t *testing.T, dc converter.DataConverter, settings ...string) client
 		args = append(args, "--dynamic-config-value", s)
 	}
 	srv, err := testsuite.StartDevServer(ctx, testsuite.DevServerOptions{
-		ExistingPath: cli, LogLevel: "never", ClientOptions: &o, ExtraArgs: args,
+		ExistingPath: cli, LogLevel: "never", ClientOptions: &o, ExtraArgs: args, Stdout: io.Discard, Stderr: io.Discard,
 		SearchAttributes: temporal.NewSearchAttributes(
 			protocol.StageAttribute.ValueSet(""), protocol.CustomerAttribute.ValueSet(""), protocol.CarrierAttribute.ValueSet(""),
 			protocol.ExceptionsAttribute.ValueSet(nil), protocol.DeadlineAttribute.ValueSet(time.Now())),

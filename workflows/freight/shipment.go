@@ -77,18 +77,19 @@ type Shipment struct {
 	TooLate    *CancelRequest `json:"tooLate,omitempty"` // the last wish to cancel that came too late; its repeats are no news
 	Intents    []Intent       `json:"intents,omitempty"`
 
-	Shown      StatusReport `json:"shown"`                // what Odoo shows
-	Revision   int64        `json:"revision"`             // of the status last sent; Odoo keeps the highest
-	Views      int64        `json:"views"`                // revision of the view last sent to the store
-	Audits     int64        `json:"audits"`               // number of the last audit entry made
-	Unsaid     []AuditEntry `json:"unsaid,omitempty"`     // audit entries the store does not have yet
-	References []Reference  `json:"references,omitempty"` // numbers it does not have yet
+	Shown    StatusReport `json:"shown"`            // what Odoo shows
+	Revision int64        `json:"revision"`         // of the status last sent; Odoo keeps the highest
+	Views    int64        `json:"views"`            // revision of the view last sent to the store
+	Audits   int64        `json:"audits"`           // number of the last audit entry made
+	Unsaid   []AuditEntry `json:"unsaid,omitempty"` // audit entries the store does not have yet
+	// Unregistered are the numbers under which partners speak of it that the store does not have yet.
+	Unregistered []Reference `json:"unregistered,omitempty"`
 }
 
 // Final is what the store keeps of a shipment that has closed: all but what is on its way there.
 func (s *Shipment) Final() *Shipment {
 	f := *s
-	f.Unsaid, f.References, f.Intents, f.Replies = nil, nil, nil, nil
+	f.Unsaid, f.Unregistered, f.Intents, f.Replies = nil, nil, nil, nil
 	if f.Validation != nil {
 		v := *f.Validation
 		v.Findings = nil // they are in Findings, and the audit trail has their verdict

@@ -262,10 +262,10 @@ func TestPaymentOfAWrongFormIsRefused(t *testing.T) {
 }
 
 func TestClosingSnapshotHoldsNothingThatIsOnItsWay(t *testing.T) {
-	s := freight.Shipment{ID: "acme-7", Unsaid: []freight.AuditEntry{{N: 1}}, Intents: []freight.Intent{{Key: "k"}}, References: []freight.Reference{{Value: "x"}},
+	s := freight.Shipment{ID: "acme-7", Unsaid: []freight.AuditEntry{{N: 1}}, Intents: []freight.Intent{{Key: "k"}}, Unregistered: []freight.Reference{{Value: "x"}},
 		Findings: []freight.Finding{{Rule: freight.RulePOD}}, Validation: &freight.Validation{LinesHash: "h", Findings: []freight.Finding{{Rule: freight.RulePOD}}}}
 	f := s.Final()
-	if len(f.Unsaid)+len(f.Intents)+len(f.References)+len(f.Validation.Findings) != 0 || f.Validation.LinesHash != "h" || len(f.Findings) != 1 || len(s.Validation.Findings) != 1 {
+	if len(f.Unsaid)+len(f.Intents)+len(f.Unregistered)+len(f.Validation.Findings) != 0 || f.Validation.LinesHash != "h" || len(f.Findings) != 1 || len(s.Validation.Findings) != 1 {
 		b, _ := json.Marshal(f)
 		t.Errorf("snapshot %s", b)
 	}

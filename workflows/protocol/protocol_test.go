@@ -212,11 +212,11 @@ func TestTextsForTheUIAreCutWhereTemporalWouldFailTheTask(t *testing.T) {
 }
 
 func TestShipmentIsStartedOnceAndShowsItsFirstDeadline(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	now := time.Now()
 	in := protocol.ShipmentInput{ID: "acme-7", Picking: 7, Terms: &freight.Terms{Clocks: freight.Clocks{Accept: 4 * time.Hour, Deliver: 48 * time.Hour}}}
-	o := protocol.ShipmentStart(in, freight.CustomerCode(strings.Repeat("C", 300)), strings.Repeat("S", 500), now)
+	o := protocol.ShipmentStart(in, freight.CustomerCode(strings.Repeat("C", 300)), strings.Repeat("S", 500))
 	at, ok := o.TypedSearchAttributes.GetTime(protocol.DeadlineAttribute)
-	if !ok || !at.Equal(now.Add(4*time.Hour)) || o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE || o.ID != "shipment/acme-7" {
+	if !ok || at.Sub(now.Add(4*time.Hour)).Abs() > time.Minute || o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE || o.ID != "shipment/acme-7" {
 		t.Errorf("deadline %s, options %+v", at, o)
 	}
 	if c, _ := o.TypedSearchAttributes.GetKeyword(protocol.CustomerAttribute); len(c) > 255 || len(o.StaticSummary) > 400 {

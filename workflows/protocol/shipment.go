@@ -139,13 +139,13 @@ func (d SignedDecision) Check() error {
 	return nil
 }
 
-// ShipmentStart is how a shipment's first run is started at now: once for an id, ever.
-func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName string, now time.Time) client.StartWorkflowOptions {
+// ShipmentStart is how a shipment's first run is started now: once for an id, ever.
+func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName string) client.StartWorkflowOptions {
 	attributes := []temporal.SearchAttributeUpdate{StageAttribute.ValueSet(string(freight.StageFulfilment))}
 	if customer != "" {
 		attributes = append(attributes, CustomerAttribute.ValueSet(Code(customer)))
 	}
-	if in.Terms != nil {
+	if now := time.Now(); in.Terms != nil {
 		begun := freight.Shipment{Stage: freight.StageFulfilment, Since: now, Entered: now, Terms: *in.Terms}
 		if d, ok := begun.NextDeadline(now); ok {
 			attributes = append(attributes, DeadlineAttribute.ValueSet(d.At)) // what is set at the start costs nothing
@@ -164,7 +164,7 @@ func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName st
 
 // StartShipment starts a shipment; started is false where its id has been used, running or not.
 func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, customer freight.CustomerCode, orderName string) (started bool, err error) {
-	_, err = c.ExecuteWorkflow(ctx, ShipmentStart(in, customer, orderName, time.Now()), Shipment.Name, in)
+	_, err = c.ExecuteWorkflow(ctx, ShipmentStart(in, customer, orderName), Shipment.Name, in)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {
 		return false, nil
@@ -180,7 +180,7 @@ func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, custo
 // no harm.
 func ReopenShipment(ctx context.Context, c client.Client, final freight.Shipment, b ScanBatch) error {
 	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final}
-	o := ShipmentStart(in, final.Release.Customer, final.Release.OrderName, time.Now())
+	o := ShipmentStart(in, final.Release.Customer, final.Release.OrderName)
 	o.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	o.WorkflowIDConflictPolicy, o.WorkflowExecutionErrorWhenAlreadyStarted = enumspb.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED, false
 	if _, err := c.SignalWithStartWorkflow(ctx, o.ID, Scans.Name, b, o, Shipment.Name, in); err != nil {

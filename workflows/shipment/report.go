@@ -99,7 +99,7 @@ func (r *run) statusUpdate() protocol.StatusUpdate {
 
 // recordDue reports whether the store knows less than we do.
 func (r *run) recordDue() bool {
-	return r.claimed() && (len(r.s.Unsaid) > 0 || len(r.s.References) > 0)
+	return r.claimed() && (len(r.s.Unsaid) > 0 || len(r.s.Unregistered) > 0)
 }
 
 // record writes view and audit trail to the store: at once where it is urgent, else when the story rests,
@@ -111,8 +111,8 @@ func (r *run) record(ctx workflow.Context) {
 	}
 	r.urgent = false
 	r.s.Views++
-	said, registered := r.s.Audits, len(r.s.References)
-	q := protocol.RecordRequest{View: r.s.ViewAt(r.s.Views, workflow.Now(ctx)), Audits: slices.Clone(r.s.Unsaid), References: slices.Clone(r.s.References)}
+	said, registered := r.s.Audits, len(r.s.Unregistered)
+	q := protocol.RecordRequest{View: r.s.ViewAt(r.s.Views, workflow.Now(ctx)), Audits: slices.Clone(r.s.Unsaid), References: slices.Clone(r.s.Unregistered)}
 	if q.View.Closed {
 		q.Final = r.s.Final()
 	}
@@ -122,14 +122,14 @@ func (r *run) record(ctx workflow.Context) {
 			return // what is unsaid is kept: the audit trail has no gaps
 		}
 		r.s.Unsaid = slices.DeleteFunc(r.s.Unsaid, func(e freight.AuditEntry) bool { return e.N <= said })
-		r.s.References = slices.Delete(r.s.References, 0, registered)
+		r.s.Unregistered = slices.Delete(r.s.Unregistered, 0, registered)
 	})
 }
 
 // worthRecording reports whether anyone reads what is unsaid before the next stage: a shipment that has
 // merely set off is not asked about money.
 func (r *run) worthRecording() bool {
-	return r.s.Stage != freight.StageTransit || len(r.s.Unsaid) > lotsUnsaid || len(r.s.References) > 0
+	return r.s.Stage != freight.StageTransit || len(r.s.Unsaid) > lotsUnsaid || len(r.s.Unregistered) > 0
 }
 
 // lotsUnsaid bounds what a run carries in audit entries.

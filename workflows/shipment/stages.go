@@ -66,22 +66,8 @@ func (r *run) claim(ctx workflow.Context) error {
 func (r *run) takeClaim(ctx workflow.Context, release freight.Release) {
 	r.s.Release = release
 	r.s.Shown = r.s.Report() // the claim writes the first status
-	r.s.References = append(r.s.References, references(r.s)...)
+	r.s.Unregistered = append(r.s.Unregistered, r.s.References()...)
 	r.note(ctx, freight.AuditClaimed, r.in.ReleasedBy, fmt.Sprintf("delivery %s of order %s", release.PickingName, release.OrderName))
-}
-
-// references are the numbers under which partners may speak of the shipment.
-func references(s *freight.Shipment) (rs []freight.Reference) {
-	add := func(k freight.ReferenceKind, v string) {
-		if v != "" {
-			rs = append(rs, freight.Reference{Kind: k, Value: v})
-		}
-	}
-	add(freight.RefShipment, string(s.ID))
-	add(freight.RefOrder, s.Release.OrderName)
-	add(freight.RefCustomer, s.Release.CustomerPO)
-	add(freight.RefBOL, s.Release.PickingName)
-	return rs
 }
 
 func (r *run) readTerms(ctx workflow.Context) error {
@@ -118,7 +104,7 @@ func (r *run) takeBooking(ctx workflow.Context, b freight.Booking) {
 	r.s.Booking = b
 	r.note(ctx, freight.AuditTendered, waybill, "TMS "+b.Ref)
 	if b.PRO != "" {
-		r.s.References = append(r.s.References, freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
+		r.s.Unregistered = append(r.s.Unregistered, freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
 	}
 }
 

@@ -37,6 +37,7 @@ type world struct {
 	verify  func(protocol.DecisionRequest) (protocol.DecisionVerified, error)
 	stop    func() error
 	keep    func() error
+	busy    func() // what PostInvoice waits for, while others are answered
 	refusal string
 	board   func() error // what UpdateStatus waits for or fails with
 }
@@ -62,6 +63,7 @@ func newWorld() *world {
 	}
 	fine := func() error { return nil }
 	w.board, w.claim, w.commit, w.stop, w.keep = fine, fine, fine, fine, fine
+	w.busy = func() {}
 	w.verify = func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return decided(q), nil }
 	return w
 }
@@ -121,7 +123,10 @@ func (w *world) serve(r registry) {
 	serve(r, w, protocol.ReadBillable, func(protocol.BillableRequest) (freight.Billable, error) {
 		return freight.Billable{DeliveryLine: 41, Goods: []freight.InvoiceLine{{Ref: "g_40", SaleLine: 40, Product: 8, Description: "Desk", Quantity: "2", UnitPrice: usd("250.00")}}}, nil
 	})
-	serve(r, w, protocol.PostInvoice, func(p freight.InvoicePlan) (freight.Invoice, error) {
+	protocol.PostInvoice.Serve(r, func(_ context.Context, p freight.InvoicePlan) (freight.Invoice, error) {
+		w.busy()
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.plans = append(w.plans, p)
 		return w.post(p)
 	})
