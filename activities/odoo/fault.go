@@ -1,54 +1,60 @@
 package odoo
 
 import (
-	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kolo/xmlrpc"
 
 	"waybill/workflows/protocol"
 )
 
-// Classify names the class of an error from Odoo: the one place that knows its answers.
+// Classify names the class of an error from Odoo: the one place that knows its answers. What it does not know
+// may have been done.
 func Classify(err error) protocol.Fault {
 	var fault xmlrpc.FaultError
 	var status *statusError
 	var bad *encodeError
+	var load *loadError
+	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.Is(err, errLogin):
+	case errors.Is(err, errLogin), errors.As(err, &certificate):
 		return protocol.Configuration
 	case errors.As(err, &fault):
-		return classifyFault(fault)
+		return classifyFault(fault.Code, fault.String)
+	case errors.As(err, &load):
+		return classifyLoad(load.message)
 	case errors.As(err, &status):
 		return classifyStatus(status.code)
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.Is(err, errTooLarge):
 		return protocol.Poison
 	case errors.Is(err, syscall.ECONNREFUSED), isLookup(err):
-		return protocol.Transient
-	case errors.Is(err, errGarbled):
-		return protocol.Ambiguous // a proxy's page, or an answer cut off: it may have been done
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), isNet(err):
-		return protocol.Ambiguous
+		return protocol.Transient // it never reached Odoo
 	}
-	return protocol.Ambiguous
+	return protocol.Ambiguous // cut off, timed out, or a proxy's page in its place
 }
 
 func isLookup(err error) bool { var e *net.DNSError; return errors.As(err, &e) }
 
-func isNet(err error) bool { var e net.Error; return errors.As(err, &e) }
-
 func classifyStatus(code int) protocol.Fault {
-	switch {
-	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
+	switch code {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return protocol.Throttled
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return protocol.Ambiguous // the proxy gave up, Odoo may not have
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestEntityTooLarge:
+		return protocol.Configuration
+	}
+	switch {
 	case code >= 500:
 		return protocol.Transient
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusNotFound:
+	case code >= 300 && code < 400:
 		return protocol.Configuration
 	}
 	return protocol.Poison
@@ -62,25 +68,37 @@ const (
 	codeRights    = 4
 )
 
-func classifyFault(f xmlrpc.FaultError) protocol.Fault {
+func classifyFault(code int, text string) protocol.Fault {
 	switch {
-	case f.Code == codeDenied, f.Code == codeRights:
+	case code == codeDenied, code == codeRights:
 		return protocol.Configuration
-	case f.Code == codeBusiness:
+	case code == codeBusiness && noModel(text):
+		return protocol.Configuration
+	case code == codeBusiness:
 		return protocol.Rejected
-	case contended(f.String):
+	case contended(text), databaseAway(text):
 		return protocol.Transient
-	case marshalFault(f.String):
+	case marshalFault(text):
 		return protocol.Ambiguous
-	case strings.Contains(f.String, "does not exist") && strings.Contains(f.String, "FATAL"):
-		return protocol.Configuration // no such database
+	case noDatabase(text), notSetUp(text):
+		return protocol.Configuration
 	}
 	return protocol.Poison
 }
 
-// contended reports whether a text of Odoo's says that another transaction was in the way.
-func contended(s string) bool {
-	for _, t := range []string{"could not serialize", "SerializationFailure", "deadlock detected", "Connection Pool Is Full", "LockNotAvailable", "could not obtain lock"} {
+// classifyLoad classifies what load says in a message where other methods raise a fault.
+func classifyLoad(message string) protocol.Fault {
+	switch {
+	case contended(message):
+		return protocol.Transient
+	case containsAny(message, "not allowed to", "security restrictions", "top-secret records", "unauthorized or invalid companies"):
+		return protocol.Configuration
+	}
+	return protocol.Rejected
+}
+
+func containsAny(s string, texts ...string) bool {
+	for _, t := range texts {
 		if strings.Contains(s, t) {
 			return true
 		}
@@ -88,29 +106,94 @@ func contended(s string) bool {
 	return false
 }
 
+// contended reports whether a text of Odoo's says that another transaction was in the way.
+func contended(s string) bool {
+	return containsAny(s, "could not serialize", "SerializationFailure", "deadlock detected", "Connection Pool Is Full", "LockNotAvailable", "could not obtain lock", "current transaction is aborted")
+}
+
+// databaseAway reports whether Odoo is there and its PostgreSQL is not.
+func databaseAway(s string) bool {
+	return containsAny(s, "connection to server", "database system is", "too many clients", "remaining connection slots", "terminating connection", "connection already closed", "server closed the connection") &&
+		!noDatabase(s)
+}
+
+func noDatabase(s string) bool {
+	return strings.Contains(s, "FATAL:  database") && strings.Contains(s, "does not exist")
+}
+
+// noModel reports whether a module of Odoo's is not installed.
+func noModel(s string) bool {
+	return strings.HasPrefix(s, "Object ") && strings.HasSuffix(strings.TrimSpace(s), "doesn't exist")
+}
+
+// notSetUp reports whether one of our fields, or a choice of one, is not there.
+func notSetUp(s string) bool {
+	return containsAny(lastLine(s), "Invalid field", "Wrong value for") && strings.Contains(lastLine(s), ourPrefix)
+}
+
 // marshalFault is Odoo's answer after it committed something whose result XML-RPC cannot carry.
 func marshalFault(s string) bool {
-	return strings.Contains(s, "cannot marshal None unless allow_none is enabled") || strings.Contains(s, "dictionary key must be string")
+	return containsAny(s, "cannot marshal None unless allow_none is enabled", "dictionary key must be string")
 }
+
+// ignoreCommitted turns Odoo's "done, but I cannot say so" into success.
+func ignoreCommitted(err error) error {
+	if text, ok := faultText(err, codeTraceback); ok && marshalFault(text) {
+		return nil
+	}
+	return err
+}
+
+// refused reports whether Odoo did not accept our login.
+func refused(err error) bool { _, ok := faultText(err, codeDenied); return ok }
+
+// faultText is the text of a fault of that code.
+func faultText(err error, code int) (string, bool) {
+	var fault xmlrpc.FaultError
+	if !errors.As(err, &fault) || fault.Code != code {
+		return "", false
+	}
+	return fault.String, true
+}
+
+// loadError is what load said instead of creating a record.
+type loadError struct{ what, message string }
+
+func (e *loadError) Error() string { return e.what + ": " + e.message }
+
+// soon is when a call that lost to another one is worth trying again.
+const soon = 200 * time.Millisecond
 
 // cross makes an error from Odoo cross to the story, in words that say what to do.
 func cross(err error) error {
 	if err == nil {
 		return nil
 	}
+	var crossed interface{ NonRetryable() bool }
+	if errors.As(err, &crossed) {
+		return err
+	}
 	f := Classify(err)
 	var status *statusError
-	if errors.As(err, &status) {
+	var load *loadError
+	switch {
+	case errors.As(err, &status):
 		return f.After(err, status.after)
+	case errors.As(err, &load) && f == protocol.Transient:
+		return f.After(err, soon)
 	}
 	return f.Of(errors.New(advice(f, err)))
 }
 
 func advice(f protocol.Fault, err error) string {
 	var fault xmlrpc.FaultError
+	var load *loadError
 	message := err.Error()
-	if errors.As(err, &fault) {
+	switch {
+	case errors.As(err, &fault):
 		message = lastLine(fault.String)
+	case errors.As(err, &load):
+		message = load.Error()
 	}
 	switch f {
 	case protocol.Configuration:
@@ -130,15 +213,6 @@ func lastLine(s string) string {
 		return s
 	}
 	return s[strings.LastIndex(s, "\n")+1:]
-}
-
-// ignoreCommitted turns Odoo's "done, but I cannot say so" into success.
-func ignoreCommitted(err error) error {
-	var fault xmlrpc.FaultError
-	if errors.As(err, &fault) && marshalFault(fault.String) {
-		return nil
-	}
-	return err
 }
 
 func rejectf(format string, args ...any) error {
