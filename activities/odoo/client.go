@@ -38,9 +38,21 @@ type Client struct {
 	o    Options
 	http *http.Client
 
-	mu  sync.Mutex
-	uid int64
+	mu      sync.Mutex
+	uid     int64
+	refused refusal
 }
+
+// refusal is the last time Odoo did not let us in.
+type refusal struct {
+	password string
+	at       time.Time
+	err      error
+}
+
+// refusedFor is how long a password that was refused is not tried again. Odoo locks out who tries often, and
+// every call of every shipment would try.
+const refusedFor = time.Minute
 
 var _ Caller = (*Client)(nil)
 
@@ -99,8 +111,8 @@ func (c *Client) call(ctx context.Context, model, method string, args []any, kw 
 		kw = map[string]any{}
 	}
 	out, err := c.rpc(ctx, "object", "execute_kw", []any{c.o.DB, uid, password, model, method, args, kw})
-	if refused(err) {
-		c.remember(0) // the user may have been made anew, or the password changed
+	if denied(err) { // the password was changed since we signed in
+		err = c.refuse(password)
 	}
 	return out, err
 }
@@ -113,8 +125,8 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	if err != nil {
 		return 0, "", fmt.Errorf("%w: %w", errLogin, err)
 	}
-	if uid := c.known(); uid != 0 {
-		return uid, password, nil
+	if uid, err := c.known(password); uid != 0 || err != nil {
+		return uid, password, err
 	}
 	out, err := c.rpc(For(ctx, ""), "common", "authenticate", []any{c.o.DB, c.o.Login, password, map[string]any{}})
 	if err != nil {
@@ -122,23 +134,31 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	}
 	uid, ok := out.(int64)
 	if !ok || uid == 0 {
-		return 0, "", fmt.Errorf("%w for %q in database %q", errLogin, c.o.Login, c.o.DB)
+		return 0, "", c.refuse(password)
 	}
-	c.remember(uid)
-	return uid, password, nil
-}
-
-// known is our user's id; 0 before the first call.
-func (c *Client) known() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.uid
-}
-
-func (c *Client) remember(uid int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.uid = uid
+	return uid, password, nil
+}
+
+// known is our user's id, or why Odoo does not let us in with this password; neither before the first call.
+func (c *Client) known(password string) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.uid == 0 && c.refused.password == password && time.Since(c.refused.at) < refusedFor {
+		return 0, c.refused.err
+	}
+	return c.uid, nil
+}
+
+// refuse notes that a password does not let us in any more.
+func (c *Client) refuse(password string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.uid = 0
+	c.refused = refusal{password, time.Now(), fmt.Errorf("%w for %q in database %q", errLogin, c.o.Login, c.o.DB)}
+	return c.refused.err
 }
 
 func (c *Client) rpc(ctx context.Context, service, method string, params []any) (any, error) {

@@ -144,8 +144,8 @@ func ignoreCommitted(err error) error {
 	return err
 }
 
-// refused reports whether Odoo did not accept our login.
-func refused(err error) bool { _, ok := faultText(err, codeDenied); return ok }
+// denied reports whether Odoo does not know the user or the password, as it says once we had signed in.
+func denied(err error) bool { _, ok := faultText(err, codeDenied); return ok }
 
 // faultText is the text of a fault of that code.
 func faultText(err error, code int) (string, bool) {
@@ -174,27 +174,37 @@ func cross(err error) error {
 		return err
 	}
 	f := Classify(err)
+	return f.After(errors.New(advice(f, err)), wish(f, err))
+}
+
+// wish is when Odoo, or the proxy before it, wants the next try; 0 leaves it to the policy.
+func wish(f protocol.Fault, err error) time.Duration {
 	var status *statusError
 	var load *loadError
 	switch {
 	case errors.As(err, &status):
-		return f.After(err, status.after)
+		return status.after
 	case errors.As(err, &load) && f == protocol.Transient:
-		return f.After(err, soon)
+		return soon
 	}
-	return f.Of(errors.New(advice(f, err)))
+	return 0
+}
+
+// words are what Odoo said, without its code, or else what went wrong.
+func words(err error) string {
+	var fault xmlrpc.FaultError
+	var load *loadError
+	switch {
+	case errors.As(err, &fault):
+		return lastLine(fault.String)
+	case errors.As(err, &load):
+		return load.Error()
+	}
+	return strings.TrimPrefix(err.Error(), "odoo: ")
 }
 
 func advice(f protocol.Fault, err error) string {
-	var fault xmlrpc.FaultError
-	var load *loadError
-	message := err.Error()
-	switch {
-	case errors.As(err, &fault):
-		message = lastLine(fault.String)
-	case errors.As(err, &load):
-		message = load.Error()
-	}
+	message := words(err)
 	switch f {
 	case protocol.Configuration:
 		return message + ": run waybill-admin odoo check, which names what is missing"

@@ -35,7 +35,7 @@ func (m *Money) PostInvoice(ctx context.Context, p freight.InvoicePlan) (freight
 	if why := changed(p, b); why != "" {
 		return a.adopt(ctx, protocol.FactsChanged.Of(errors.New(why)))
 	}
-	if why := refusal(p, facts, b, time.Now()); why != "" {
+	if why := forbids(p, facts, b, time.Now()); why != "" {
 		return a.adopt(ctx, rejectf("%s", why))
 	}
 	if a.item, err = m.freightItem(ctx); err != nil {
@@ -82,8 +82,8 @@ func changed(p freight.InvoicePlan, b freight.Billable) string {
 	return ""
 }
 
-// refusal says why a plan that fits the delivery must not be posted: Odoo itself would post it.
-func refusal(p freight.InvoicePlan, facts rec, b freight.Billable, now time.Time) string {
+// forbids says why a plan that fits the delivery must not be posted: Odoo itself would post it.
+func forbids(p freight.InvoicePlan, facts rec, b freight.Billable, now time.Time) string {
 	order := facts.sub("sale_id")
 	switch ordered := order.sub("currency_id").str("name"); {
 	case p.Partner != b.Partner:

@@ -106,4 +106,3 @@ func (s *Status) save(ctx context.Context, picking int64, values map[string]any,
 	}
 	return verify(rs[0].list(fieldProof), filed)
 }
-
