@@ -126,7 +126,10 @@ func decode(body []byte) (out any, err error) {
 		}
 	}()
 	defer recovered(&err)
-	if depth(body) > deepest {
+	switch {
+	case !bytes.HasSuffix(bytes.TrimSpace(body), []byte("</methodResponse>")):
+		return nil, errors.New("it is cut off, or no XML-RPC") // the codec takes a fault without its end for a value
+	case depth(body) > deepest:
 		return nil, fmt.Errorf("it is nested more than %d deep", deepest)
 	}
 	if err := xmlrpc.Response(body).Err(); err != nil {

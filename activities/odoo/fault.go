@@ -69,10 +69,11 @@ const (
 )
 
 func classifyFault(code int, text string) protocol.Fault {
+	text = said(text)
 	switch {
 	case code == codeDenied, code == codeRights:
 		return protocol.Configuration
-	case code == codeBusiness && noModel(text):
+	case code == codeBusiness && (noModel(text) || noUser(text)):
 		return protocol.Configuration
 	case code == codeBusiness:
 		return protocol.Rejected
@@ -126,9 +127,14 @@ func noModel(s string) bool {
 	return strings.HasPrefix(s, "Object ") && strings.HasSuffix(strings.TrimSpace(s), "doesn't exist")
 }
 
+// noUser reports whether our own user was deleted since we signed in.
+func noUser(s string) bool {
+	return strings.HasPrefix(s, "Record does not exist or has been deleted.") && strings.Contains(s, "(Record: res.users(")
+}
+
 // notSetUp reports whether one of our fields, or a choice of one, is not there.
 func notSetUp(s string) bool {
-	return containsAny(lastLine(s), "Invalid field", "Wrong value for") && strings.Contains(lastLine(s), ourPrefix)
+	return containsAny(s, "Invalid field", "Wrong value for") && strings.Contains(s, ourPrefix)
 }
 
 // marshalFault is Odoo's answer after it committed something whose result XML-RPC cannot carry.
@@ -138,14 +144,18 @@ func marshalFault(s string) bool {
 
 // ignoreCommitted turns Odoo's "done, but I cannot say so" into success.
 func ignoreCommitted(err error) error {
-	if text, ok := faultText(err, codeTraceback); ok && marshalFault(text) {
+	if text, ok := faultText(err, codeTraceback); ok && marshalFault(said(text)) {
 		return nil
 	}
 	return err
 }
 
 // denied reports whether Odoo does not know the user or the password, as it says once we had signed in.
-func denied(err error) bool { _, ok := faultText(err, codeDenied); return ok }
+func denied(err error) bool {
+	_, ok := faultText(err, codeDenied)
+	text, business := faultText(err, codeBusiness)
+	return ok || business && noUser(text)
+}
 
 // faultText is the text of a fault of that code.
 func faultText(err error, code int) (string, bool) {
@@ -216,13 +226,34 @@ func advice(f protocol.Fault, err error) string {
 	return "Odoo: " + message
 }
 
-// lastLine is what a traceback ends with; it holds no code of ours and no data.
-func lastLine(s string) string {
+// said is what a traceback ends with, without the code it went through; any other text is itself.
+func said(s string) string {
 	s = strings.TrimSpace(s)
 	if !strings.HasPrefix(s, "Traceback") {
 		return s
 	}
-	return s[strings.LastIndex(s, "\n")+1:]
+	lines := strings.Split(s, "\n")
+	last := 0
+	for i, l := range lines {
+		if strings.HasPrefix(l, "  File ") {
+			last = i
+		}
+	}
+	for i, l := range lines[last+1:] {
+		if !strings.HasPrefix(l, " ") {
+			return strings.Join(lines[last+1+i:], "\n")
+		}
+	}
+	return lines[len(lines)-1]
+}
+
+// lastLine is the error a traceback ends with; it holds no code, and none of the details that may be data.
+func lastLine(s string) string {
+	line := said(s)
+	if strings.HasPrefix(strings.TrimSpace(s), "Traceback") {
+		line, _, _ = strings.Cut(line, "\n")
+	}
+	return line
 }
 
 func rejectf(format string, args ...any) error {

@@ -106,13 +106,22 @@ func ensureView(ctx context.Context, c Caller, v view) (change, error) {
 }
 
 func ensureProduct(ctx context.Context, c Caller, code string) (change, error) {
-	id, err := exists(ctx, c, "product.product", []any{[]any{"default_code", "=", code}})
-	if err != nil || id != 0 {
+	rs, err := searchRead(ctx, c, "product.product", []any{[]any{"default_code", "=", code}, eitherWay}, []string{"active"}, nil)
+	switch {
+	case err != nil:
 		return asItWas, err
+	case len(rs) == 0:
+		_, err = c.Call(ctx, "product.product", "create", []any{map[string]any{"name": "Freight", "default_code": code, "type": "service", "invoice_policy": "order", "sale_ok": false}}, nil)
+		return created, err
+	case !rs[0].flag("active"):
+		_, err = c.Call(ctx, "product.product", "write", []any{[]int64{rs[0].id("id")}, map[string]any{"active": true}}, nil)
+		return updated, err
 	}
-	_, err = c.Call(ctx, "product.product", "create", []any{map[string]any{"name": "Freight", "default_code": code, "type": "service", "invoice_policy": "order", "sale_ok": false}}, nil)
-	return created, err
+	return asItWas, nil
 }
+
+// eitherWay finds archived records too.
+var eitherWay = []any{"active", "in", []any{true, false}}
 
 // rule is an automation rule of Odoo's with one action.
 type rule struct {
@@ -228,14 +237,14 @@ func triggers(ctx context.Context, c Caller, r rule, values map[string]any) erro
 // ensureKey gives a record an external id.
 func ensureKey(ctx context.Context, c Caller, key, model string, id int64) error {
 	module, name, _ := strings.Cut(key, ".")
-	there, err := exists(ctx, c, "ir.model.data", []any{[]any{"module", "=", module}, []any{"name", "=", name}})
+	rs, err := searchRead(ctx, c, "ir.model.data", []any{[]any{"module", "=", module}, []any{"name", "=", name}}, []string{"model", "res_id"}, nil)
 	switch {
 	case err != nil:
 		return err
-	case there != 0:
-		_, err = c.Call(ctx, "ir.model.data", "write", []any{[]int64{there}, map[string]any{"model": model, "res_id": id}}, nil)
-	default:
+	case len(rs) == 0:
 		_, err = c.Call(ctx, "ir.model.data", "create", []any{map[string]any{"module": module, "name": name, "model": model, "res_id": id, "noupdate": true}}, nil)
+	case rs[0].str("model") != model || rs[0].id("res_id") != id:
+		_, err = c.Call(ctx, "ir.model.data", "write", []any{[]int64{rs[0].id("id")}, map[string]any{"model": model, "res_id": id}}, nil)
 	}
 	return err
 }

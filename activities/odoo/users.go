@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // The logins of the two users that SetupUsers makes.
@@ -93,18 +95,26 @@ type user struct {
 // ensureUser makes a user, or brings the one that is there back to its groups and companies, also from the archive.
 func ensureUser(ctx context.Context, c Caller, u user) (Credentials, error) {
 	values := map[string]any{"name": u.name, "active": true, "group_ids": []any{[]any{6, 0, u.groups}}, "company_ids": []any{[]any{6, 0, u.companies}}, "company_id": u.companies[0]}
-	rs, err := searchRead(ctx, c, "res.users", []any{[]any{"login", "=", u.login}, []any{"active", "in", []any{true, false}}}, []string{"id"}, nil)
+	rs, err := searchRead(ctx, c, "res.users", []any{[]any{"login", "=", u.login}, eitherWay}, []string{"active", "group_ids", "company_ids", "company_id"}, nil)
 	if err != nil {
 		return Credentials{}, err
 	}
 	if len(rs) > 0 {
-		_, err = c.Call(ctx, "res.users", "write", []any{[]int64{rs[0].id("id")}, values}, nil)
+		r := rs[0]
+		if r.flag("active") && sameIDs(r.ids("group_ids"), u.groups) && sameIDs(r.ids("company_ids"), u.companies) && r.id("company_id") == u.companies[0] {
+			return Credentials{}, nil
+		}
+		_, err = c.Call(ctx, "res.users", "write", []any{[]int64{r.id("id")}, values}, nil)
 		return Credentials{}, err
 	}
 	made := Credentials{u.login, rand.Text()}
 	values["login"], values["password"] = made.Login, made.Password
 	_, err = c.Call(ctx, "res.users", "create", []any{values}, map[string]any{"context": map[string]any{"no_reset_password": true}})
 	return made, err
+}
+
+func sameIDs(a, b []int64) bool {
+	return slices.Equal(sorted(slices.Clone(a)), sorted(slices.Clone(b)))
 }
 
 func ensureGroup(ctx context.Context, c Caller, internal int64) (int64, error) {
@@ -140,13 +150,18 @@ func ensureAccess(ctx context.Context, c Caller, group int64, model string, mode
 	if err != nil {
 		return err
 	}
-	there, err := exists(ctx, c, "ir.model.access", []any{[]any{"group_id", "=", group}, []any{"model_id", "=", of}})
+	rs, err := searchRead(ctx, c, "ir.model.access", []any{[]any{"group_id", "=", group}, []any{"model_id", "=", of}}, slices.Collect(maps.Keys(modes)), nil)
 	switch {
 	case err != nil:
 		return err
-	case there != 0:
-		_, err = c.Call(ctx, "ir.model.access", "write", []any{[]int64{there}, modes}, nil)
-		return err
+	case len(rs) > 0:
+		for mode, is := range modes {
+			if rs[0].flag(mode) != is {
+				_, err = c.Call(ctx, "ir.model.access", "write", []any{[]int64{rs[0].id("id")}, modes}, nil)
+				return err
+			}
+		}
+		return nil
 	}
 	modes["name"], modes["group_id"], modes["model_id"] = statusGroup+" "+model, group, of
 	_, err = c.Call(ctx, "ir.model.access", "create", []any{modes}, nil)
