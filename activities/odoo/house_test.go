@@ -330,7 +330,8 @@ func (h *house) lineOf(order int64, delivery bool) int64 {
 	return 0
 }
 
-func id(v any) int64 {
+// idOf is the id of a many2one.
+func idOf(v any) int64 {
 	if pair, ok := v.([]any); ok && len(pair) > 0 {
 		v = pair[0]
 	}

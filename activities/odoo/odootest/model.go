@@ -116,7 +116,7 @@ func (db *database) update(model string, id int64, values row) error {
 			return traceback("ValueError: Wrong value for %s.%s: '%v'", model, n, values[n])
 		}
 		if f.many == "" {
-			r[n] = rounded(values[n], f.digits)
+			r[n] = f.stored(values[n])
 			continue
 		}
 		if err := db.command(id, n, f, r, values[n]); err != nil {
@@ -125,6 +125,14 @@ func (db *database) update(model string, id int64, values row) error {
 	}
 	r["write_date"], r["write_uid"] = now(), db.user
 	return nil
+}
+
+// stored is a value as a column keeps it.
+func (f kind) stored(v any) any {
+	if n, isInt := v.(int64); isInt && f.plain == "float" {
+		v = float64(n)
+	}
+	return rounded(v, f.digits)
 }
 
 // rounded is a float as a column with so many decimals keeps it.

@@ -267,7 +267,7 @@ func (db *database) lineDefaults(line, order row) {
 		return
 	}
 	if line["name"] == nil {
-		line["name"] = product["name"]
+		line["name"] = fmt.Sprintf("[%v] %v", product["default_code"], product["name"])
 	}
 	if line["product_uom_id"] == nil {
 		line["product_uom_id"] = product["uom_id"]
