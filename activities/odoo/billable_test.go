@@ -220,7 +220,7 @@ func TestDownPaymentIsNoGoods(t *testing.T) {
 	}
 	move := h.billByHand(line, 1, "out_invoice")
 	h.do("account.move", "action_post", []any{move})
-	blocked(t, h.billable(r, id), "Down payment", "on no final invoice", "by hand")
+	blocked(t, h.billable(r, id), "has been invoiced and is on no final invoice", "by hand")
 	deducted := h.billByHand(line, -1, "out_invoice")
 	h.write("account.move", deducted, map[string]any{"invoice_line_ids": []any{[]any{0, 0, map[string]any{"product_id": product, "name": "rest", "quantity": 1, "price_unit": 500.0}}}})
 	h.do("account.move", "action_post", []any{deducted})

@@ -371,7 +371,7 @@ func (db *database) copy(model string, of []any) (any, error) {
 				values[name] = v
 			}
 		}
-		if _, has := values["state"]; has {
+		if _, has := db.tables[model].fields["state"]; has {
 			values["state"] = "draft"
 		}
 		n, err := db.insert(model, values)
