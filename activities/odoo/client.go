@@ -38,6 +38,8 @@ type Client struct {
 	o    Options
 	http *http.Client
 
+	signing sync.Mutex
+
 	mu      sync.Mutex
 	uid     int64
 	refused refusal
@@ -136,6 +138,11 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	if err != nil {
 		return 0, "", fmt.Errorf("%w: %w", errLogin, err)
 	}
+	if uid, err := c.known(password); uid != 0 || err != nil {
+		return uid, password, err
+	}
+	c.signing.Lock() // who come together sign in once
+	defer c.signing.Unlock()
 	if uid, err := c.known(password); uid != 0 || err != nil {
 		return uid, password, err
 	}
