@@ -54,7 +54,7 @@ func (m *Money) billable(ctx context.Context, q protocol.BillableRequest) (b fre
 		return b, nil, cross(err)
 	}
 	if !ok {
-		return b, nil, rejectf("delivery %d is not in Odoo any more", q.Picking)
+		return b, nil, rejectf("delivery %d is not in Odoo any more, or in a company that the money user may not see", q.Picking)
 	}
 	b.Partner = p.sub("sale_id").sub("partner_invoice_id").id("id")
 	b.Blockers = blockers(p, q)

@@ -43,12 +43,23 @@ func (db *database) createField(values row) (any, error) {
 
 // addChoice adds a value to a selection field.
 func (db *database) addChoice(values row) {
+	db.choices(values, func(cs []string) []string { return append(cs, fmt.Sprint(values["value"])) })
+}
+
+// dropChoice takes a value from one.
+func (db *database) dropChoice(values row) {
+	db.choices(values, func(cs []string) []string {
+		return slices.DeleteFunc(slices.Clone(cs), func(c string) bool { return c == values["value"] })
+	})
+}
+
+func (db *database) choices(values row, change func([]string) []string) {
 	f := db.row("ir.model.fields", values["field_id"])
 	model, _ := f["model"].(string)
 	name, _ := f["name"].(string)
 	t := db.tables[model]
 	k := t.fields[name]
-	k.choices = append(k.choices, fmt.Sprint(values["value"]))
+	k.choices = change(k.choices)
 	t.fields[name] = k
 }
 

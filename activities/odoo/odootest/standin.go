@@ -155,6 +155,12 @@ func (db *database) searchRead(model string, args []any, kw row) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, n := range ids(kw["fields"]) {
+		name, _ := n.(string)
+		if _, known := db.tables[model].fields[name]; !known && name != "display_name" {
+			return nil, traceback("ValueError: Invalid field '%s' on '%s'", name, model)
+		}
+	}
 	out := []any{}
 	for _, id := range limited(found, kw) {
 		r, err := db.flat(model, db.row(model, id), ids(kw["fields"]))
@@ -237,6 +243,8 @@ func (db *database) defaults(model string, v row, kw row) error {
 		if v["product_uom_id"] == nil {
 			v["product_uom_id"] = db.row("product.product", v["product_id"])["uom_id"]
 		}
+	case "ir.ui.view":
+		v["arch_db"] = v["arch"]
 	case "account.payment.register":
 		return db.registerDefaults(v, kw)
 	}
@@ -320,6 +328,9 @@ func (db *database) unlink(model string, of []any) (any, error) {
 				delete(db.external, key)
 			}
 		}
+		for _, key := range db.where("ir.model.data", func(x row) bool { return x["model"] == model && x["res_id"] == id }) {
+			delete(db.tables["ir.model.data"].rows, key.(int64))
+		}
 		db.cascade(model, r)
 	}
 	return true, nil
@@ -351,6 +362,8 @@ func (db *database) cascade(model string, r row) {
 			line, _ := l.(int64)
 			delete(db.tables["account.move.line"].rows, line)
 		}
+	case "ir.model.fields.selection":
+		db.dropChoice(r)
 	case "ir.model.fields":
 		of, _ := r["model"].(string)
 		name, _ := r["name"].(string)
