@@ -112,7 +112,7 @@ type malformed struct{ key, fault string }
 
 // malformedIn takes the decoder's error apart.
 func malformedIn(err error) (ms []malformed) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it takes the tree of errors apart, node by node
 	case nil:
 		return nil
 	case *mapstructure.DecodeError:

@@ -127,8 +127,11 @@ func (e *Engine) ensure(ctx context.Context, q protocol.DraftRequest) (d Draft, 
 	if partner.Taken(err) {
 		d, err = lookup.Holder(ctx, e.Client, p.Key, p.Shipment, err)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return d, err
+	case d.ID == "":
+		return d, poison("answered for %s without an id of its own", p.Key)
 	}
 	return d, d.mustBe(q)
 }
@@ -136,8 +139,11 @@ func (e *Engine) ensure(ctx context.Context, q protocol.DraftRequest) (d Draft, 
 func (e *Engine) commit(ctx context.Context, id string, q protocol.DraftRequest) (d Draft, err error) {
 	p := q.Plan
 	err = e.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/invoice-drafts/{id}/commit", ID: id, Key: p.Key + "/commit", Shipment: p.Shipment}, &d)
-	if err != nil {
+	switch {
+	case err != nil:
 		return d, err
+	case d.ID != id:
+		return d, poison("answered for %q, asked to commit %q", d.ID, id)
 	}
 	return d, d.mustBe(q)
 }

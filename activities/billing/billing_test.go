@@ -279,8 +279,11 @@ func TestEngineThatChangesAnInvoiceIsNotBelieved(t *testing.T) {
 			t.Errorf("%s: got %q", path, words)
 		}
 	}
-	e := client(t, spoils(engine(t), "/commit", func(d *billing.Draft) { d.Status = billing.StatusVoid }))
+	e := client(t, spoils(engine(t), "/commit", func(d *billing.Draft) { d.ID = "D000002" }))
 	_, err := e.CommitDraft(t.Context(), validated())
+	contracttest.Refused(t, err, protocol.Poison)
+	e = client(t, spoils(engine(t), "/commit", func(d *billing.Draft) { d.Status = billing.StatusVoid }))
+	_, err = e.CommitDraft(t.Context(), validated())
 	if words := contracttest.Refused(t, err, protocol.Rejected); !strings.Contains(words, `D000001 as "void"`) {
 		t.Errorf("got %q", words)
 	}

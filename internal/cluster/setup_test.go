@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,39 +14,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/internal/cluster"
+	"waybill/internal/cluster/clustertest"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// bare starts a Temporal server as it comes, with nothing of ours in it, and connects as our processes do.
-func bare(t *testing.T) client.Client {
-	t.Helper()
-	if _, err := cluster.FindCLI(); err != nil {
-		t.Skip(err)
-	}
-	d, err := cluster.StartDev(t.Context(), cluster.DevOptions{File: filepath.Join(t.TempDir(), "temporal.db"), Port: freePort(t), UIPort: freePort(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Stop)
-	t.Setenv("TEMPORAL_ADDRESS", d.Address)
-	c, err := cluster.Dial(t.Context(), cluster.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
 
 func setup(t *testing.T, c client.Client, retention time.Duration) error {
 	t.Helper()
@@ -65,7 +35,7 @@ func register(t *testing.T, c client.Client, name string, kind enumspb.IndexedVa
 }
 
 func TestSetupMakesABareNamespaceFitForShipments(t *testing.T) {
-	c := bare(t)
+	c := clustertest.Start(t)
 	register(t, c, protocol.CarrierAttribute.GetName(), enumspb.INDEXED_VALUE_TYPE_KEYWORD) // an earlier setup was cut short
 	lacks := strings.Join(cluster.Check(t.Context(), c, "default"), "\n")
 	for _, name := range []string{"ShipmentStage", "CustomerCode", "ExceptionKinds", "NextDeadline"} {
@@ -99,7 +69,7 @@ func TestSetupMakesABareNamespaceFitForShipments(t *testing.T) {
 }
 
 func TestAnAttributeOfAnotherTypeIsNamedAndSetupDoesNotWaitForEver(t *testing.T) {
-	c := bare(t)
+	c := clustertest.Start(t)
 	register(t, c, protocol.DeadlineAttribute.GetName(), enumspb.INDEXED_VALUE_TYPE_KEYWORD)
 	want := "search attribute NextDeadline in namespace default is a Keyword, not a Datetime: remove it"
 	if lacks := strings.Join(cluster.Check(t.Context(), c, "default"), "\n"); !strings.Contains(lacks, want) {
@@ -111,7 +81,7 @@ func TestAnAttributeOfAnotherTypeIsNamedAndSetupDoesNotWaitForEver(t *testing.T)
 }
 
 func TestANamespaceThatIsNotThereIsSaidOnceWithHowToMakeIt(t *testing.T) {
-	c := bare(t)
+	c := clustertest.Start(t)
 	lacks, err := cluster.Lacks(t.Context(), c, "acme")
 	if err != nil {
 		t.Error(err)
@@ -127,7 +97,7 @@ func TestANamespaceThatIsNotThereIsSaidOnceWithHowToMakeIt(t *testing.T) {
 }
 
 func TestShortRetentionIsNothingAWorkerStopsFor(t *testing.T) {
-	c := bare(t)
+	c := clustertest.Start(t)
 	if err := setup(t, c, 48*time.Hour); err != nil {
 		t.Fatal(err)
 	}

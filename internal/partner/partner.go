@@ -143,7 +143,7 @@ func (c *Client) request(ctx context.Context, call Call, token string) (*http.Re
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if call.Key != "" {
-		req.Header.Set("Idempotency-Key", strconv.Quote(call.Key)) // a string of RFC 9651
+		req.Header.Set("Idempotency-Key", strconv.Quote(call.Key)) // a string of RFC 9651; with it net/http itself repeats a call whose kept-alive connection had died
 	}
 	if call.Shipment != "" {
 		req.Header.Set("X-Waybill-Shipment", string(call.Shipment))
@@ -184,8 +184,11 @@ func (c *Client) unanswered(err error) error {
 // Code.
 func problemOf(resp *http.Response, body []byte, token string) *Problem {
 	p := &Problem{}
-	if json.Unmarshal(body, p) != nil || p.Title == "" && p.Detail == "" {
-		p = &Problem{Title: resp.Status + ", without saying why"}
+	if json.Unmarshal(body, p) != nil {
+		p = &Problem{}
+	}
+	if p.Title == "" && p.Detail == "" {
+		p.Title = resp.Status + ", without saying why"
 	}
 	p.Status = resp.StatusCode
 	p.hide(token)

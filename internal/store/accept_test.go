@@ -231,6 +231,7 @@ func acceptForEver(ctx context.Context, url string) error {
 				id := fmt.Sprintf("msg_%d_%d", caller, n)
 				if _, err := s.Accept(ctx, delivery(id, "body of "+id)); err != nil {
 					failed <- err
+					return
 				}
 				fmt.Println(id)
 			}

@@ -61,17 +61,17 @@ func (s *Store) openSQLite(path string) (err error) {
 		hasVersions: `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`, mayMigrate: `SELECT 1 = 1`,
 		collided: func(error) bool { return false }, refuses: refusedBySQLite,
 	}
-	if s.write, err = sqliteFile(path, "immediate", "full", 1); err != nil {
+	if s.write, err = sqliteFile(path, "immediate", 1); err != nil {
 		return err
 	}
-	if s.read, err = sqliteFile(path, "deferred", "full", 4); err != nil {
+	if s.read, err = sqliteFile(path, "deferred", 4); err != nil {
 		return errors.Join(err, s.write.Close())
 	}
 	return nil
 }
 
-func sqliteFile(path, lock, synchronous string, conns int) (*sql.DB, error) {
-	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(" + busyMillis + ")", "journal_mode(wal)", "synchronous(" + synchronous + ")"}}
+func sqliteFile(path, lock string, conns int) (*sql.DB, error) {
+	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(" + busyMillis + ")", "journal_mode(wal)", "synchronous(full)"}}
 	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)

@@ -75,12 +75,13 @@ func statements(rights Rights, schema, role string) []string {
 // gave them here.
 func tooMuch(ctx context.Context, t *sql.Tx, rights Rights, role string) error {
 	forbidden := map[string]string{
-		"change the audit trail": `has_table_privilege($1, 'audit', 'UPDATE, DELETE, TRUNCATE')`,
-		"change the tables":      `has_schema_privilege($1, current_schema(), 'CREATE')`,
+		"give itself any right":  `EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND pg_has_role($1::name, relowner, 'MEMBER'))`,
+		"change the audit trail": `has_table_privilege($1::name, 'audit', 'UPDATE, DELETE, TRUNCATE')`,
+		"change the tables":      `has_schema_privilege($1::name, current_schema(), 'CREATE')`,
 	}
 	if rights == BridgeRights {
-		forbidden["read scans"] = `has_any_column_privilege($1, 'scans', 'SELECT')`
-		forbidden["change the inbox"] = `has_any_column_privilege($1, 'inbox', 'UPDATE') OR has_table_privilege($1, 'inbox', 'DELETE, TRUNCATE')`
+		forbidden["read scans"] = `has_any_column_privilege($1::name, 'scans', 'SELECT')`
+		forbidden["change the inbox"] = `has_any_column_privilege($1::name, 'inbox', 'UPDATE') OR has_table_privilege($1::name, 'inbox', 'DELETE, TRUNCATE')`
 	}
 	for what, test := range forbidden {
 		var may bool

@@ -124,6 +124,13 @@ func TestGrantRefusesARoleThatWouldKeepMore(t *testing.T) {
 	if err := admin.Grant(t.Context(), store.BridgeRights, super); err == nil || !strings.Contains(err.Error(), "may still") {
 		t.Errorf("a superuser: %v", err)
 	}
+	owner, _ := db.Role(t)
+	if _, err := db.SQL(t).ExecContext(t.Context(), `ALTER TABLE inbox OWNER TO `+owner); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Grant(t.Context(), store.WorkerRights, owner); err == nil || !strings.Contains(err.Error(), "give itself any right") {
+		t.Errorf("an owner: %v", err)
+	}
 	if err := admin.Grant(t.Context(), store.BridgeRights, `no"body`); err == nil || !strings.Contains(err.Error(), `CREATE ROLE "no""body"`) {
 		t.Errorf("nobody: %v", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -114,7 +115,7 @@ func counted(n int, of string) string {
 }
 
 // fastest is more than any bridge here accepts a second: so many shots are made for each.
-const fastest = 6000
+const fastest = 12_000
 
 // closedLoops fires as fast as answers come, over few and many connections.
 func (b *bench) closedLoops(ctx context.Context, h *rig.House, name string, about []subject, at64 target) error {
@@ -219,6 +220,10 @@ func (l *load) burst(span time.Duration) (all []shot, err error) {
 const longestLate = 30 * time.Second
 
 func (b *bench) openLoop(ctx context.Context, h *rig.House, title string, shots []shot, p99 target) error {
+	done, err := b.profiling(ctx, h, "worker", "worker "+title)
+	if err != nil {
+		return err
+	}
 	w, err := begin(members(h))
 	if err != nil {
 		return err
@@ -228,7 +233,7 @@ func (b *bench) openLoop(ctx context.Context, h *rig.House, title string, shots 
 	if err != nil {
 		return err
 	}
-	if err := v.clean(); err != nil {
+	if err := errors.Join(done(), v.clean()); err != nil {
 		return err
 	}
 	if len(v.accepted) != len(shots) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -80,7 +81,7 @@ ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag
 	f.DurationVar(&o.volley, "volley", 2*time.Second, "how long deliveries are fired in a closed loop, 1s to 1m")
 	f.DurationVar(&o.sustain, "sustain", 30*time.Second, "how long 500 deliveries a second are sent, up to 10m")
 	f.DurationVar(&o.burst, "burst", 20*time.Second, "how long a burst of 500 a second over 50 lasts, up to 10m")
-	f.DurationVar(&o.drain, "drain", time.Minute, "how long the relay may take to catch up after each load")
+	f.DurationVar(&o.drain, "drain", 45*time.Second, "how long the relay may take to catch up after each load")
 	f.IntVar(&o.fleet, "fleet", 64, "shipments in transit that the load is spread over")
 	f.IntVar(&o.waiting, "waiting", 500, "shipments waiting in transit whose memory is measured")
 	f.IntVar(&o.samples, "samples", 100, "events whose way to Odoo is timed")
@@ -149,18 +150,21 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	var faults []error
 	for _, p := range parts() {
 		if len(o.only) > 0 && !slices.Contains(o.only, p.name) {
 			continue
 		}
 		if err := b.take(ctx, p); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			faults = append(faults, fmt.Errorf("%s: %w", p.name, err))
+			b.word("It ended early: %v", err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	if err := b.report.write(o.json, o.doc); err != nil {
-		return err
-	}
-	return b.report.print(os.Stdout)
+	faults = append(faults, b.report.write(o.json, o.doc), b.report.print(os.Stdout))
+	return errors.Join(faults...)
 }
 
 // odooURL is where the real Odoo is.

@@ -67,7 +67,7 @@ func (b *bench) profiling(ctx context.Context, h *rig.House, process, name strin
 	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}}
-	file := filepath.Join(b.o.profile, strings.ReplaceAll(name, " ", "-"))
+	file := filepath.Join(b.o.profile, strings.NewReplacer(" ", "-", "/", "-").Replace(name))
 	if err := call(ctx, &c, "start", io.Discard); err != nil {
 		return nil, fmt.Errorf("profile %s: %w", name, err)
 	}

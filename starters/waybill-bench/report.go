@@ -229,8 +229,9 @@ const preface = `# Figures
 
 Measured by one run of the bench on one machine of %s, %s: Temporal, PostgreSQL and Odoo, where they take part, the
 bench's own load and its stand-ins share these cores with what is measured. Each figure is the median of its rounds,
-with the least and the most. "others" is the share of the machine that programs which are no part of the system took
-meanwhile: where it is high, a rate is a lower bound. CPU per shipment hardly depends on it.
+with the least and the most. "others" is the share of the machine that other programs took meanwhile, PostgreSQL and
+a real Odoo among them: where it is high, a rate is a lower bound and a time an upper one, and CPU is dearer than on
+a machine at rest; the ratios of product and floor hold, since both are taken under the same load.
 
 This page is written by the bench itself:
 

@@ -284,7 +284,7 @@ bridge:
 		t.Fatal("nothing is missing")
 	}
 	for _, want := range []string{"blocked", "bridge.sources[0].secrets[1] of gone", "bridge.sources[1].secrets[0] of weak", "bridge.sources[2].secrets[0] of plain", "bridge.sources[3].secrets of four: 4 are live",
-		"bridge.sources[4].secrets[0] of empty: it is empty", "bridge.hint_token: secret: environment variable NOBODY_SETS_THIS", "tls.crt"} {
+		"bridge.sources[4].secrets[0] of empty: secret: file ", "bridge.hint_token: secret: environment variable NOBODY_SETS_THIS", "tls.crt"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not named in:\n%v", want, err)
 		}

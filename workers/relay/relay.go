@@ -56,7 +56,9 @@ func (r *Relay) Run(ctx context.Context) error {
 		pause := r.pause(busy)
 		if err != nil && ctx.Err() == nil {
 			r.Log.Error("relay_failed", zap.Error(err))
-			pause = time.Second
+			if !busy { // what one shipment meets does not slow the others down
+				pause = time.Second
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -109,32 +111,35 @@ func (r *Relay) skipped() (sources []string) {
 }
 
 // filePart files deliveries in one transaction. If the database refuses one of them, each is filed alone.
-func (r *Relay) filePart(ctx context.Context, ds []store.Delivery) (n int, err error) {
-	var fs []store.Filing
-	var faults []error
-	ds = slices.DeleteFunc(ds, func(d store.Delivery) bool {
-		in, err := r.decode(d)
-		if err != nil {
-			n++
-			faults = append(faults, r.bury(ctx, d, err))
-			return true
-		}
-		fs = append(fs, store.Filing{Delivery: d.Seq, Scans: in})
-		return false
-	})
-	as, err := r.Store.AdmitAll(ctx, fs)
-	if !errors.Is(err, store.ErrRefused) {
-		return n + r.tally(ds, as), errors.Join(append(faults, err)...)
+func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err error) {
+	ds, fs, err := r.readable(ctx, part)
+	n = len(part) - len(ds)
+	as, fault := r.Store.AdmitAll(ctx, fs)
+	if !errors.Is(fault, store.ErrRefused) {
+		return n + r.tally(ds, as), errors.Join(err, fault)
 	}
 	for i, d := range ds {
-		as, err := r.Store.AdmitAll(ctx, fs[i:i+1])
-		if errors.Is(err, store.ErrRefused) {
-			n, err = n+1, r.bury(ctx, d, err)
+		as, fault := r.Store.AdmitAll(ctx, fs[i:i+1])
+		if errors.Is(fault, store.ErrRefused) {
+			n, fault = n+1, r.bury(ctx, d, fault)
 		}
 		n += r.tally(ds[i:i+1], as)
-		faults = append(faults, err)
+		err = errors.Join(err, fault)
 	}
-	return n, errors.Join(faults...)
+	return n, err
+}
+
+// readable decodes deliveries, and buries those that cannot be.
+func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, err error) {
+	for _, d := range part {
+		in, fault := r.decode(d)
+		if fault != nil {
+			err = errors.Join(err, r.bury(ctx, d, fault))
+			continue
+		}
+		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Scans: in})
+	}
+	return ds, fs, err
 }
 
 // bury marks a delivery dead, with the reason: what cannot be read must not stop the next.

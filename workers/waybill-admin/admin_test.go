@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,8 +17,9 @@ import (
 	_ "modernc.org/sqlite" // to do to the store what nobody should
 
 	"waybill/activities/odoo/odootest"
-	"waybill/internal/cluster"
+	"waybill/internal/cluster/clustertest"
 	"waybill/internal/console"
+	"waybill/internal/console/consoletest"
 	"waybill/internal/store"
 	"waybill/workflows/freight"
 )
@@ -61,31 +60,10 @@ func (d *desk) write(name, text string) string {
 	return path
 }
 
-func (d *desk) run(args ...string) (code int, out, words string) {
-	d.t.Helper()
-	var o, w bytes.Buffer
-	c := &console.Console{In: strings.NewReader(d.in), Out: &o, Words: &w}
-	code = c.Run(d.t.Context(), command(c), append([]string{"--config", d.config}, args...))
-	return code, o.String(), w.String()
-}
-
 // want runs a command and wants an exit code and texts in what it printed.
 func (d *desk) want(code int, inOut, inWords string, args ...string) (out string) {
 	d.t.Helper()
-	got, out, words := d.run(args...)
-	if got != code || !strings.Contains(out, inOut) || !strings.Contains(words, inWords) {
-		d.t.Errorf("waybill-admin %s: exit %d, want %d\nout: %s\nwant in it: %s\nwords: %s\nwant in them: %s", strings.Join(args, " "), got, code, out, inOut, words, inWords)
-	}
-	return out
-}
-
-// fromJSON reads what a command printed for programs.
-func fromJSON[T any](t *testing.T, out string) (v T) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(out), &v); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	return v
+	return consoletest.Program{Command: command, Always: []string{"--config", d.config}, In: d.in}.Want(d.t, code, inOut, inWords, args...)
 }
 
 func (d *desk) store() *store.Store {
@@ -139,10 +117,10 @@ func TestOdooSetupMakesWhatCheckMisses(t *testing.T) {
 	d.want(console.Done, "everything was there\n", "", "odoo", "setup", "--admin-password-file", password)
 	d.want(console.Done, "everything is in place\n", "", "odoo", "check")
 	d.in = "admin\n"
-	if v := fromJSON[setupDone](t, d.want(console.Done, "", "", "--json", "odoo", "setup", "--admin-password-file", "-")); v.Made == nil || len(v.Made) > 0 {
+	if v := consoletest.FromJSON[setupDone](t, d.want(console.Done, "", "", "--json", "odoo", "setup", "--admin-password-file", "-")); v.Made == nil || len(v.Made) > 0 {
 		t.Errorf("made again: %+v", v)
 	}
-	if v := fromJSON[console.Verdict](t, d.want(console.Done, "", "", "--json", "odoo", "check")); !v.OK || v.Missing == nil || len(v.Missing) > 0 {
+	if v := consoletest.FromJSON[console.Verdict](t, d.want(console.Done, "", "", "--json", "odoo", "check")); !v.OK || v.Missing == nil || len(v.Missing) > 0 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -169,7 +147,7 @@ func TestAUserOdooRefusesIsNamedOnceAndTriedOnce(t *testing.T) {
 	t.Cleanup(srv.Close)
 	d := newDesk(t, srv.URL)
 	t.Setenv("WB_TEST_ODOO", "wr0ng-word")
-	v := fromJSON[console.Verdict](t, d.want(console.Failed, "", "2 missing", "--json", "odoo", "check"))
+	v := consoletest.FromJSON[console.Verdict](t, d.want(console.Failed, "", "2 missing", "--json", "odoo", "check"))
 	if len(v.Missing) != 2 || !strings.Contains(v.Missing[0], `status user: login or password is wrong for "admin" in database "demo": set odoo.status.login and odoo.status.password`) || !strings.Contains(v.Missing[1], "set odoo.money.login") {
 		t.Errorf("%q", v.Missing)
 	}
@@ -183,34 +161,16 @@ func TestAUserOdooRefusesIsNamedOnceAndTriedOnce(t *testing.T) {
 
 func TestAnOdooThatIsDownIsSaidOnce(t *testing.T) {
 	d := newDesk(t, "http://127.0.0.1:1")
-	v := fromJSON[console.Verdict](t, d.want(console.Failed, "", "1 missing", "--json", "odoo", "check"))
+	v := consoletest.FromJSON[console.Verdict](t, d.want(console.Failed, "", "1 missing", "--json", "odoo", "check"))
 	if len(v.Missing) != 1 || !strings.Contains(v.Missing[0], "odoo.url") {
 		t.Errorf("%q", v.Missing)
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func TestTemporalSetupMakesWhatCheckMisses(t *testing.T) {
-	if _, err := cluster.FindCLI(); err != nil {
-		t.Skip(err)
-	}
-	dev, err := cluster.StartDev(t.Context(), cluster.DevOptions{File: filepath.Join(t.TempDir(), "temporal.db"), Port: freePort(t), UIPort: freePort(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(dev.Stop)
-	t.Setenv("TEMPORAL_ADDRESS", dev.Address)
+	clustertest.Start(t)
 	d := newDesk(t, "http://127.0.0.1:1")
-	v := fromJSON[console.Verdict](t, d.want(console.Failed, "", "6 missing", "--json", "temporal", "check"))
+	v := consoletest.FromJSON[console.Verdict](t, d.want(console.Failed, "", "6 missing", "--json", "temporal", "check"))
 	if len(v.Missing) != 6 {
 		t.Errorf("five attributes and the retention are missing, said: %q", v.Missing)
 	}
@@ -220,7 +180,7 @@ func TestTemporalSetupMakesWhatCheckMisses(t *testing.T) {
 		}
 	}
 	d.want(console.Misused, "", "want 24h or more", "temporal", "setup", "--retention", "1h")
-	ready := fromJSON[namespaceReady](t, d.want(console.Done, "", "", "--json", "temporal", "setup", "--retention", "200h"))
+	ready := consoletest.FromJSON[namespaceReady](t, d.want(console.Done, "", "", "--json", "temporal", "setup", "--retention", "200h"))
 	if ready != (namespaceReady{"default", "200h0m0s"}) {
 		t.Errorf("%+v", ready)
 	}
@@ -255,15 +215,15 @@ func TestInboxShowsWhatWasReceivedToTheByteAndWhatToDo(t *testing.T) {
 	}
 	d.want(console.Done, "no milestone X9", "", "inbox", "list")
 	for state, want := range map[string]int64{"pending": waiting, "dead": dead, "done": done} {
-		list := fromJSON[[]listed](t, d.want(console.Done, "", "", "--json", "inbox", "list", "--state", state))
+		list := consoletest.FromJSON[[]listed](t, d.want(console.Done, "", "", "--json", "inbox", "list", "--state", state))
 		if len(list) != 1 || list[0].Seq != want {
 			t.Errorf("%s: %+v", state, list)
 		}
 	}
-	if list := fromJSON[[]listed](t, d.want(console.Done, "", "", "--json", "inbox", "list", "--source", "edi")); len(list) > 0 {
+	if list := consoletest.FromJSON[[]listed](t, d.want(console.Done, "", "", "--json", "inbox", "list", "--source", "edi")); len(list) > 0 {
 		t.Errorf("%+v", list)
 	}
-	newest := fromJSON[[]listed](t, d.want(console.Done, "", "there may be more than 2", "--json", "inbox", "list", "--limit", "2"))
+	newest := consoletest.FromJSON[[]listed](t, d.want(console.Done, "", "there may be more than 2", "--json", "inbox", "list", "--limit", "2"))
 	if len(newest) != 2 || newest[0].Seq != done || newest[1].Seq != dead {
 		t.Errorf("the newest are %+v", newest)
 	}
@@ -271,7 +231,7 @@ func TestInboxShowsWhatWasReceivedToTheByteAndWhatToDo(t *testing.T) {
 	if !strings.HasSuffix(out, "Content-Type: application/json\nWebhook-Id: a\n\n{\"id\": \"a\", \"text\": \"ü < 1\"}\n") {
 		t.Errorf("the message is not as it was received:\n%s", out)
 	}
-	got := fromJSON[shown](t, d.want(console.Done, "", "", "--json", "inbox", "show", fmt.Sprint(dead)))
+	got := consoletest.FromJSON[shown](t, d.want(console.Done, "", "", "--json", "inbox", "show", fmt.Sprint(dead)))
 	if got.Body != "" || got.BodyBase64 != "/9gAAQ==" || got.Bytes != 4 || got.Headers["Webhook-Id"] != "b" {
 		t.Errorf("%+v", got)
 	}
@@ -298,12 +258,12 @@ func TestWhatNoShipmentTookIsShownWithWhatItWaitsFor(t *testing.T) {
 		}
 	}
 	d.want(console.Done, "pro PRO2", "registered", "inbox", "list", "--state", "unmatched")
-	strays := fromJSON[[]store.Stray](t, d.want(console.Done, "", "there are 3", "--json", "inbox", "list", "--state", "unmatched", "--limit", "2"))
+	strays := consoletest.FromJSON[[]store.Stray](t, d.want(console.Done, "", "there are 3", "--json", "inbox", "list", "--state", "unmatched", "--limit", "2"))
 	if len(strays) != 2 || strays[0].References[0].Value != "PRO1" || strays[0].Delivery != 1 {
 		t.Errorf("%+v", strays)
 	}
 	for _, args := range [][]string{{"--state", "unmatched", "--source", "edi"}, {"--state", "late"}} {
-		if strays := fromJSON[[]store.Stray](t, d.want(console.Done, "[]", "", append([]string{"--json", "inbox", "list"}, args...)...)); len(strays) > 0 {
+		if strays := consoletest.FromJSON[[]store.Stray](t, d.want(console.Done, "[]", "", append([]string{"--json", "inbox", "list"}, args...)...)); len(strays) > 0 {
 			t.Errorf("%v: %+v", args, strays)
 		}
 	}
@@ -333,7 +293,7 @@ func TestAuditShowsWhoDidWhatAndProvesThatNobodyChangedItSince(t *testing.T) {
 	d := newDesk(t, "http://127.0.0.1:1")
 	record(t, d.store(), 3)
 	d.want(console.Done, "step 2", "", "audit", "show", "acme-7")
-	es := fromJSON[[]freight.AuditEntry](t, d.want(console.Done, "", "", "--json", "audit", "show", "shipment/acme-7"))
+	es := consoletest.FromJSON[[]freight.AuditEntry](t, d.want(console.Done, "", "", "--json", "audit", "show", "shipment/acme-7"))
 	if len(es) != 3 || es[1].Actor != "ann" || es[1].Detail != "step 2" {
 		t.Errorf("%+v", es)
 	}
@@ -357,7 +317,7 @@ func TestAChangedAuditTrailIsFound(t *testing.T) {
 			record(t, d.store(), 3)
 			tamper(t, filepath.Join(d.dir, "waybill.db"), change)
 			d.want(console.Failed, "", "broken at entry 2", "audit", "verify", "acme-7")
-			v := fromJSON[verified](t, d.want(console.Failed, "", "compare it with a backup", "--json", "audit", "verify", "acme-7"))
+			v := consoletest.FromJSON[verified](t, d.want(console.Failed, "", "compare it with a backup", "--json", "audit", "verify", "acme-7"))
 			if v.Intact || v.BrokenAt != 2 || v.Fault == "" {
 				t.Errorf("%+v", v)
 			}
@@ -376,6 +336,7 @@ func tamper(t *testing.T, path, change string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = triggers.Close() }()
 	var names []string
 	for triggers.Next() {
 		var n string
@@ -383,6 +344,9 @@ func tamper(t *testing.T, path, change string) {
 			t.Fatal(err)
 		}
 		names = append(names, n)
+	}
+	if err := triggers.Err(); err != nil {
+		t.Fatal(err)
 	}
 	for _, n := range names { // whoever can write the file can drop them
 		if _, err := db.ExecContext(t.Context(), `DROP TRIGGER `+n); err != nil {

@@ -1,24 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"waybill/internal/console"
+	"waybill/internal/console/consoletest"
 	"waybill/workflows/freight"
 )
-
-// fromJSON reads what a command printed for programs.
-func fromJSON[T any](t *testing.T, out string) (v T) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(out), &v); err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	return v
-}
 
 // TestOperationsSeeAndSteerShipmentsFromTheCommandLine runs the waybill command against a worker with the real
 // stories.
@@ -41,7 +32,7 @@ func (w *world) testRelease() {
 		Shipment, Link string
 		Started        bool
 	}
-	got := fromJSON[result](w.t, w.want(console.Done, "", "", append([]string{"--json"}, args...)...))
+	got := consoletest.FromJSON[result](w.t, w.want(console.Done, "", "", append([]string{"--json"}, args...)...))
 	if want := (result{"acme-" + picking, "http://ui.example.com/namespaces/default/workflows/shipment%2Facme-" + picking, false}); got != want {
 		w.t.Errorf("%+v, want %+v", got, want)
 	}
@@ -65,7 +56,7 @@ type item struct {
 func (w *world) listed(want []freight.ShipmentID, args ...string) (items []item) {
 	w.t.Helper()
 	has := func() bool {
-		items = fromJSON[[]item](w.t, w.want(console.Done, "", "", append([]string{"--json"}, args...)...))
+		items = consoletest.FromJSON[[]item](w.t, w.want(console.Done, "", "", append([]string{"--json"}, args...)...))
 		var ids []freight.ShipmentID
 		for _, i := range items {
 			ids = append(ids, freight.ShipmentID(i.ID))
@@ -95,7 +86,7 @@ func (w *world) testList() {
 			w.t.Errorf("no column %s in\n%s", column, out)
 		}
 	}
-	if n := len(fromJSON[[]item](w.t, w.want(console.Done, "", "there are more than 1: narrow it down, or raise --limit", "--json", "list", "--limit", "1"))); n != 1 {
+	if n := len(consoletest.FromJSON[[]item](w.t, w.want(console.Done, "", "there are more than 1: narrow it down, or raise --limit", "--json", "list", "--limit", "1"))); n != 1 {
 		w.t.Errorf("%d listed, want 1", n)
 	}
 }
@@ -110,7 +101,7 @@ func (w *world) testStatus() {
 			w.t.Errorf("no %q in\n%s", part, out)
 		}
 	}
-	s := fromJSON[freight.Shipment](w.t, w.want(console.Done, "", "", "--json", "status", "shipment/"+string(id)))
+	s := consoletest.FromJSON[freight.Shipment](w.t, w.want(console.Done, "", "", "--json", "status", "shipment/"+string(id)))
 	if s.ID != id || s.Stage != freight.StageTransit || s.Release.Customer != "ACME" {
 		w.t.Errorf("%+v", s)
 	}
@@ -135,14 +126,14 @@ func (w *world) testExceptions() {
 	w.want(console.Failed, "", "refused: there is no exception 9: see waybill exception list", resolve("9", "retry", "r")...)
 	w.want(console.Failed, "", "refused: a tender_declined allows [retry cancel], not dismiss", resolve(n, "dismiss", "r")...)
 	w.want(console.Done, "applied: retry on exception "+n+" of "+string(id)+"\n", "", resolve(n, "retry", "another carrier")...)
-	refused := fromJSON[freight.ResolveReply](w.t, w.want(console.Failed, "", "refused: exception "+n+" was resolved by olga with retry", append([]string{"--json"}, resolve(n, "retry", "another carrier")...)...))
+	refused := consoletest.FromJSON[freight.ResolveReply](w.t, w.want(console.Failed, "", "refused: exception "+n+" was resolved by olga with retry", append([]string{"--json"}, resolve(n, "retry", "another carrier")...)...))
 	if refused.Refusal == "" || refused.By != "olga" || refused.Action != freight.Retry {
 		w.t.Errorf("the reply for programs: %+v", refused)
 	}
 	w.want(console.Done, "retry by olga: another carrier", "", "exception", "show", string(id))
 	w.want(console.Failed, "", "there is no shipment acme-99999", "exception", "resolve", "acme-99999", "1", "--action", "retry", "--reason", "r")
 	w.want(console.Misused, "", "is no exception's number: see waybill exception show", "exception", "resolve", string(id), "first", "--action", "retry", "--reason", "r")
-	if es := fromJSON[freight.Exceptions](w.t, w.want(console.Done, "", "", "--json", "exception", "show", string(w.release("ACME")))); es == nil || len(es) > 0 {
+	if es := consoletest.FromJSON[freight.Exceptions](w.t, w.want(console.Done, "", "", "--json", "exception", "show", string(w.release("ACME")))); es == nil || len(es) > 0 {
 		w.t.Errorf("a shipment without exceptions has %v", es)
 	}
 }
@@ -150,7 +141,7 @@ func (w *world) testExceptions() {
 func (w *world) testCancel() {
 	id := w.release("ACME")
 	out := w.want(console.Done, `"asked": true`, "see waybill status "+string(id), "--json", "cancel", string(id), "--reason", "customer withdrew", "--by", "olga")
-	if got := fromJSON[map[string]any](w.t, out); got["shipment"] != string(id) {
+	if got := consoletest.FromJSON[map[string]any](w.t, out); got["shipment"] != string(id) {
 		w.t.Errorf("%v", got)
 	}
 	s := w.state(w.temporal, id, "cancelled", func(s freight.Shipment) bool { return s.Stage == freight.StageCancelled })
@@ -187,7 +178,7 @@ func TestFinanceDecidesDisputesFromTheCommandLine(t *testing.T) {
 	w.want(console.Failed, "", "make one with waybill approver keygen", "dispute", "approve", dispute, "--reason", "r", "--key", w.keys["ann.key"]+"x")
 	w.want(console.Misused, "", "is not between "+p.Expected.String()+" and 400.00 USD", decide("approve", "ann.key", "--amount", "400.01 USD")...)
 	w.want(console.Misused, "", "write an amount and a currency", decide("approve", "ann.key", "--amount", "400")...)
-	refused := fromJSON[freight.DecisionReply](t, w.want(console.Failed, "", "refused:", append([]string{"--json"}, decide("approve", "bob.key")...)...))
+	refused := consoletest.FromJSON[freight.DecisionReply](t, w.want(console.Failed, "", "refused:", append([]string{"--json"}, decide("approve", "bob.key")...)...))
 	if refused.Applied || refused.Refusal == "" {
 		t.Errorf("the reply for programs: %+v", refused)
 	}
@@ -206,11 +197,11 @@ func TestFinanceDecidesDisputesFromTheCommandLine(t *testing.T) {
 	_, p = w.disputed("300.00 USD")
 	dispute = string(p.Dispute)
 	t.Setenv("WAYBILL_APPROVER_KEY", w.keys["ann.key"])
-	reply := fromJSON[freight.DecisionReply](t, w.want(console.Done, "", "", "--json", "dispute", "reject", "dispute/"+dispute, "--reason", "no detention on the gate log"))
+	reply := consoletest.FromJSON[freight.DecisionReply](t, w.want(console.Done, "", "", "--json", "dispute", "reject", "dispute/"+dispute, "--reason", "no detention on the gate log"))
 	if !reply.Applied || reply.Document == "" {
 		t.Errorf("%+v", reply)
 	}
-	d := fromJSON[freight.Dispute](t, w.want(console.Done, "", "", "--json", "dispute", "show", dispute))
+	d := consoletest.FromJSON[freight.Dispute](t, w.want(console.Done, "", "", "--json", "dispute", "show", dispute))
 	if d.Ruling == nil || d.Ruling.Verdict != freight.Reject || !d.Ruling.Amount.Equal(p.Expected) {
 		t.Errorf("%+v", d.Ruling)
 	}

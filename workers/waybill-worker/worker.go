@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.uber.org/zap"
@@ -24,8 +23,10 @@ import (
 	"waybill/internal/cluster"
 	"waybill/internal/console"
 	"waybill/internal/partner"
+	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
+	"waybill/workers/guard"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
 	"waybill/workflows/dispute"
@@ -70,6 +71,8 @@ type house struct {
 	tms     *tms.TMS
 	finance *finance.Platform
 	keeper  *record.Keeper
+
+	guards map[string]*guard.Guard // by task queue
 }
 
 // run works until the context ends, or something that cannot go on.
@@ -120,8 +123,7 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 			Observe: func(model, method string, took time.Duration, err error) { observe(model+"."+method, took, err) }})
 	}
 	h.statusUser, h.moneyUser = login(c.Odoo.Status), login(c.Odoo.Money)
-	attempt := func(ctx context.Context) int32 { return activity.GetInfo(ctx).Attempt }
-	h.status = &odoo.Status{Odoo: h.statusUser, Documents: h.store, Attempt: attempt}
+	h.status = &odoo.Status{Odoo: h.statusUser, Documents: h.store}
 	h.money = &odoo.Money{Odoo: h.moneyUser, FreightProduct: c.Odoo.FreightProduct}
 	reach := func(target, name string, p config.Partner) *partner.Client {
 		return partner.New(partner.Options{Name: name, URL: p.URL, Token: p.Token.Reveal, Timeout: p.Timeout, Observe: calls(target)})
@@ -156,10 +158,17 @@ func (h *house) serve(ctx context.Context) error {
 		return err // the configuration was checked
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for _, w := range h.workers() {
+	if err := h.watch(ctx); err != nil {
+		return err
+	}
+	ws, err := h.workers()
+	if err != nil {
+		return err
+	}
+	for _, w := range ws {
 		g.Go(func() error { return w.Run(stopped(ctx)) })
 	}
-	s := &scout.Scout{Temporal: h.temporal, Status: h.scanner(), Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
+	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
@@ -189,24 +198,46 @@ func (h *house) scan(ctx context.Context, s *scout.Scout) error {
 // hintSource is where the bridge keeps Odoo's hints.
 const hintSource = "odoo-hint"
 
-// scanner is the status user outside an activity.
-func (h *house) scanner() *odoo.Status {
-	return &odoo.Status{Odoo: h.status.Odoo, Attempt: func(context.Context) int32 { return 1 }}
-}
-
 func stopped(ctx context.Context) <-chan any {
 	c := make(chan any, 1)
 	context.AfterFunc(ctx, func() { c <- nil })
 	return c
 }
 
-// workers makes one worker a task queue, each with its own limits.
-func (h *house) workers() (ws []worker.Worker) {
+// watch puts a guard before each outside system: while it is down, nothing is taken from its queues.
+func (h *house) watch(ctx context.Context) error {
+	metrics, err := guard.NewMetrics(h.metrics)
+	if err != nil {
+		return err
+	}
+	h.guards = map[string]*guard.Guard{}
+	for queue, w := range map[string]struct {
+		system string
+		probe  func(context.Context) error
+	}{
+		protocol.QueueStatus: {"odoo, status user", reads(h.statusUser)}, protocol.QueuePost: {"odoo, money user", reads(h.moneyUser)},
+		protocol.QueueBilling: {"billing engine", h.billing.Check}, protocol.QueueTMS: {"TMS", h.tms.Check},
+		protocol.QueueFinance: {"finance platform", h.finance.Check}, protocol.QueueRecord: {"store", h.store.Health},
+	} {
+		h.guards[queue] = guard.New(ctx, guard.Options{System: w.system, Probe: w.probe, Log: h.log, Metrics: metrics})
+	}
+	return nil
+}
+
+// reads asks Odoo for as little as there is, as a user.
+func reads(c odoo.Caller) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := c.Call(ctx, "res.currency", "search_read", []any{[]any{[]any{"id", "=", 1}}}, map[string]any{"fields": []string{"name"}, "limit": 1})
+		return err
+	}
+}
+
+// workers makes one worker a task queue, each with its own limits and guard.
+func (h *house) workers() (ws []worker.Worker, err error) {
 	for _, q := range []struct {
 		name  string
-		serve func(worker.Worker)
+		serve func(worker.Worker, *guard.Guard)
 	}{
-		{protocol.QueueStories, serveStories},
 		{protocol.QueueStatus, h.serveStatus},
 		{protocol.QueuePost, h.servePost},
 		{protocol.QueueBilling, h.serveBilling},
@@ -214,15 +245,29 @@ func (h *house) workers() (ws []worker.Worker) {
 		{protocol.QueueFinance, h.serveFinance},
 		{protocol.QueueRecord, h.serveRecord},
 	} {
-		limit := h.config.Queue(q.name)
-		w := worker.New(h.temporal, q.name, worker.Options{
-			TaskQueueActivitiesPerSecond: limit.PerSecond, MaxConcurrentActivityExecutionSize: limit.Concurrency,
-			WorkerStopTimeout: 10 * time.Second, DisableWorkflowWorker: q.name != protocol.QueueStories, LocalActivityWorkerOnly: q.name == protocol.QueueStories,
-		})
-		q.serve(w)
+		limit, g := h.config.Queue(q.name), h.guards[q.name]
+		o := worker.Options{TaskQueueActivitiesPerSecond: limit.PerSecond, WorkerStopTimeout: stopWithin, DisableWorkflowWorker: true}
+		if o.Tuner, err = guard.Tuner(g, limit.Concurrency); err != nil {
+			return nil, err
+		}
+		w := worker.New(h.temporal, q.name, o)
+		q.serve(w, g)
 		ws = append(ws, w)
 	}
-	return ws
+	w := worker.New(h.temporal, protocol.QueueStories, worker.Options{WorkerStopTimeout: stopWithin, LocalActivityWorkerOnly: true})
+	serveStories(w)
+	return append(ws, w), nil
+}
+
+// stopWithin is how long what is under way may take when the worker is asked to end.
+const stopWithin = 10 * time.Second
+
+// guarded is an activity behind its guard.
+func guarded[In, Out any](g *guard.Guard, f func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	if sabotage.Breaker {
+		return f
+	}
+	return guard.Around(g, f)
 }
 
 func serveStories(w worker.Worker) {
@@ -230,30 +275,32 @@ func serveStories(w worker.Worker) {
 	protocol.Dispute.Serve(w, dispute.Workflow)
 }
 
-func (h *house) serveStatus(w worker.Worker) {
-	protocol.ClaimDelivery.Serve(w, h.status.ClaimDelivery)
-	protocol.UpdateStatus.Serve(w, h.status.UpdateStatus)
+func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
+	protocol.ClaimDelivery.Serve(w, guarded(g, h.status.ClaimDelivery))
+	protocol.UpdateStatus.Serve(w, guarded(g, h.status.UpdateStatus))
 }
 
-func (h *house) servePost(w worker.Worker) {
-	protocol.ReadBillable.Serve(w, h.money.ReadBillable)
-	protocol.PostInvoice.Serve(w, h.money.PostInvoice)
+func (h *house) servePost(w worker.Worker, g *guard.Guard) {
+	protocol.ReadBillable.Serve(w, guarded(g, h.money.ReadBillable))
+	protocol.PostInvoice.Serve(w, guarded(g, h.money.PostInvoice))
 }
 
-func (h *house) serveBilling(w worker.Worker) {
-	protocol.RateShipment.Serve(w, h.billing.RateShipment)
-	protocol.CommitDraft.Serve(w, h.billing.CommitDraft)
+func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
+	protocol.RateShipment.Serve(w, guarded(g, h.billing.RateShipment))
+	protocol.CommitDraft.Serve(w, guarded(g, h.billing.CommitDraft))
 }
 
-func (h *house) serveTMS(w worker.Worker) {
-	protocol.RequestCarrier.Serve(w, h.tms.RequestTransport)
-	protocol.CancelCarrier.Serve(w, h.tms.CancelTransport)
+func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
+	protocol.RequestCarrier.Serve(w, guarded(g, h.tms.RequestTransport))
+	protocol.CancelCarrier.Serve(w, guarded(g, h.tms.CancelTransport))
 }
 
-func (h *house) serveFinance(w worker.Worker) { protocol.TellFinance.Serve(w, h.finance.TellFinance) }
+func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
+	protocol.TellFinance.Serve(w, guarded(g, h.finance.TellFinance))
+}
 
-func (h *house) serveRecord(w worker.Worker) {
-	protocol.Record.Serve(w, h.keeper.Record)
+func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
+	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
-	protocol.VerifyDecision.Serve(w, h.keeper.VerifyDecision)
+	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 }

@@ -17,17 +17,16 @@ import (
 
 	"waybill/internal/cluster"
 	"waybill/internal/console"
+	"waybill/internal/console/consoletest"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
 // check runs waybill-worker --check and returns what is missing.
-func (w *world) check(args ...string) (code int, missing []string) {
+func (w *world) check() (code int, missing []string) {
 	w.t.Helper()
-	var out, words strings.Builder
-	c := &console.Console{Out: &out, Words: &words}
-	code = c.Run(w.t.Context(), command(c), append([]string{"--config", w.file, "--check", "--json"}, args...))
-	v := fromJSON[console.Verdict](w.t, out.String())
+	code, out, _ := consoletest.Program{Command: command}.Run(w.t, "--config", w.file, "--check", "--json")
+	v := consoletest.FromJSON[console.Verdict](w.t, out)
 	if v.OK != (code == console.Done) || v.OK != (len(v.Missing) == 0) {
 		w.t.Errorf("exit %d with %+v", code, v)
 	}
@@ -94,8 +93,11 @@ policies`)
 		"none.yaml: no such file",
 	)
 	w.file = good
-	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	w.change("metrics: ", "codec: {key_file: none.json}\nmetrics: ")
 	t.Setenv("WB_TEST_ODOO", "admin")
+	w.lacks("codec keys: open none.json: no such file")
+	w.file = good
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
 	w.lacks("temporal at 127.0.0.1:1, namespace \"default\": ")
 	w.change(w.dir+"/waybill.db", "/proc/none/waybill.db")
 	w.lacks("temporal at 127.0.0.1:1", "/proc/none")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,7 +26,9 @@ import (
 	"waybill/config"
 	"waybill/internal/approval"
 	"waybill/internal/cluster"
+	"waybill/internal/cluster/clustertest"
 	"waybill/internal/console"
+	"waybill/internal/console/consoletest"
 	"waybill/internal/partner/partnertest"
 	"waybill/internal/telemetry"
 	"waybill/starters/waybill/cli"
@@ -57,12 +58,11 @@ const productKg = 10
 // newWorld opens a company. Nothing of ours runs in it yet, and the Temporal is as setup leaves it.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	if _, err := cluster.FindCLI(); err != nil {
-		t.Skip(err)
-	}
-	w := &world{t: t, dir: t.TempDir(), keys: map[string]string{}, sent: map[freight.ShipmentID]int64{}}
+	w := &world{t: t, temporal: clustertest.Start(t), dir: t.TempDir(), keys: map[string]string{}, sent: map[freight.ShipmentID]int64{}}
 	w.refuse.Store("")
-	w.startTemporal()
+	if err := cluster.Setup(t.Context(), w.temporal, cluster.Namespace(), cluster.Retention); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("WB_TEST_ODOO", "admin")
 	t.Setenv("WB_TEST_TOKEN", partnertest.Token)
 	t.Setenv("WAYBILL_UI_URL", "http://ui.example.com/")
@@ -73,33 +73,6 @@ func newWorld(t *testing.T) *world {
 	w.tms = tmstest.New()
 	w.configure(w.startOdoo(), w.serve(w.refusing(engine)), w.serve(w.holding(w.tms)), w.serve(financetest.New()))
 	return w
-}
-
-func (w *world) startTemporal() {
-	w.t.Helper()
-	dev, err := cluster.StartDev(w.t.Context(), cluster.DevOptions{File: filepath.Join(w.dir, "temporal.db"), Port: freePort(w.t), UIPort: freePort(w.t)})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(dev.Stop)
-	w.t.Setenv("TEMPORAL_ADDRESS", dev.Address)
-	if w.temporal, err = cluster.Dial(w.t.Context(), cluster.Options{Logger: cluster.Silent{}}); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(w.temporal.Close)
-	if err := cluster.Setup(w.t.Context(), w.temporal, cluster.Namespace(), cluster.Retention); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func (w *world) serve(h http.Handler) string {
@@ -207,7 +180,7 @@ approvers:
   - {id: ann, name: Ann, public_key: "%[7]s", limit: 500.00 USD, cumulative: 9000.00 USD}
   - {id: bob, name: Bob, public_key: "%[8]s", limit: 0.01 USD, cumulative: 0.01 USD}
 metrics: {listen: "127.0.0.1:%[9]d"}
-`, w.dir, odooURL, billing, tms, finance, w.write("policies.yaml", terms), ann, bob, freePort(w.t)))
+`, w.dir, odooURL, billing, tms, finance, w.write("policies.yaml", terms), ann, bob, clustertest.FreePort(w.t)))
 }
 
 func (w *world) approver(id, file string) (public string) {
@@ -320,23 +293,10 @@ func (w *world) until(what string, so func() bool, instead func() string) {
 	}
 }
 
-// run runs the waybill command as a person would.
-func (w *world) run(args ...string) (code int, out, words string) {
-	w.t.Helper()
-	var o, e bytes.Buffer
-	c := &console.Console{Out: &o, Words: &e}
-	code = c.Run(w.t.Context(), cli.Command(c), args)
-	return code, o.String(), e.String()
-}
-
-// want runs the waybill command and wants an exit code and texts in what it printed.
+// want runs the waybill command as a person would, and wants an exit code and texts in what it printed.
 func (w *world) want(code int, inOut, inWords string, args ...string) (out string) {
 	w.t.Helper()
-	got, out, words := w.run(args...)
-	if got != code || !strings.Contains(out, inOut) || !strings.Contains(words, inWords) {
-		w.t.Errorf("waybill %s: exit %d, want %d\nout: %s\nwant in it: %s\nwords: %s\nwant in them: %s", strings.Join(args, " "), got, code, out, inOut, words, inWords)
-	}
-	return out
+	return consoletest.Program{Command: cli.Command}.Want(w.t, code, inOut, inWords, args...)
 }
 
 // sell confirms an order of a customer, and returns its delivery.

@@ -25,6 +25,9 @@ type Billable struct {
 	Goods        []InvoiceLine `json:"goods,omitempty"`       // done quantities, capped by delivered less invoiced; empty where scope leaves goods to Odoo
 	DeliveryLine int64         `json:"deliveryLine,omitzero"` // the order's unbilled delivery line; 0 for none
 	Blockers     []string      `json:"blockers,omitempty"`    // why nothing may be posted now, in words that say what to do
+	Weight       string        `json:"weight,omitzero"`       // kg that were delivered, decimal; "" until the delivery is done
+	Pieces       int           `json:"pieces,omitzero"`       // packages, and one for each product in none; 0 until the delivery is done
+	Partner      int64         `json:"partner,omitzero"`      // res.partner id of the order's invoice address now
 }
 
 // InvoicePlan is an invoice exactly as it was validated, and may be posted.

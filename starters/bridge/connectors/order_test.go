@@ -202,13 +202,9 @@ func TestLongHistoryIsReadInOneGo(t *testing.T) {
 			es = append(es, told{six[name][1], noon.Add(-time.Duration(i+1) * time.Minute)})
 		}
 		body := writers[name](es...)
-		start := time.Now()
 		in, err := p.Decode(delivery(name, body), noon)
 		if err != nil || len(in) != 5000 {
 			t.Errorf("%s: %d scans, %v", name, len(in), err)
-		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: %s over 5,000 events", name, took)
 		}
 	}
 }

@@ -320,14 +320,16 @@ func (s *Show) people(ctx context.Context, p *Plan) error {
 		if err := s.open(ctx, p, freight.ContractMissing); err != nil {
 			return err
 		}
-		s.enterContract(p)
+		if err := s.enterContract(p); err != nil {
+			return err
+		}
 		return s.resolve(ctx, p, freight.ContractMissing)
 	}
 	return nil
 }
 
-func (s *Show) enterContract(p *Plan) {
-	s.Billing.Enter(billingtest.Contract{ID: p.carrier + "-2026", Version: "1", Carrier: freight.CarrierCode(p.carrier), From: "2026-01-01", To: "2027-12-31", Currency: "USD",
+func (s *Show) enterContract(p *Plan) error {
+	return s.Billing.Enter(billingtest.Contract{ID: p.carrier + "-2026", Version: "1", Carrier: freight.CarrierCode(p.carrier), From: "2026-01-01", To: "2027-12-31", Currency: "USD",
 		Zones: []billingtest.Zone{{Name: "all", Breaks: []billingtest.Break{{FromKg: "0", PerKg: "0.50"}}}}, Minimum: "30.00", Fuel: []billingtest.FuelWeek{{From: "2026-01-01", Percent: "12"}}})
 }
 

@@ -35,15 +35,13 @@ type app struct {
 func Command(on *console.Console) *cobra.Command {
 	a := &app{Console: on}
 	c := console.Group("waybill", "See shipments, decide disputes, resolve exceptions",
-		a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver())
+		a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver(), connectorcli.Command(on, time.Now))
 	c.Long = "See shipments, decide disputes, resolve exceptions.\n\nTemporal is reached by its own settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a profile file."
 	a.JSONFlag(c)
 	f := c.PersistentFlags()
 	f.StringVar(&a.ui, "ui", cmp.Or(os.Getenv("WAYBILL_UI_URL"), "http://localhost:8233"), "address of the Temporal UI, for links")
 	f.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for an answer")
 	f.StringVar(&a.codec, "codec-keys", os.Getenv("WAYBILL_CODEC_KEY_FILE"), "key ring, where payloads are encrypted")
-	c.AddCommand(a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver())
-	c.AddCommand(connectorcli.Command(time.Now))
 	return c
 }
 

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,16 +9,14 @@ import (
 
 	"waybill/internal/approval"
 	"waybill/internal/console"
+	"waybill/internal/console/consoletest"
 	"waybill/starters/waybill/cli"
 )
 
 // waybill runs the command as a person would.
 func waybill(t *testing.T, args ...string) (code int, out, words string) {
 	t.Helper()
-	var o, w bytes.Buffer
-	c := &console.Console{Out: &o, Words: &w}
-	code = c.Run(t.Context(), cli.Command(c), args)
-	return code, o.String(), w.String()
+	return consoletest.Program{Command: cli.Command}.Run(t, args...)
 }
 
 func TestKeygenMakesAKeyOnlyItsOwnerCanRead(t *testing.T) {
@@ -74,10 +71,7 @@ func TestKeygenForProgramsSaysWhatTheConfigurationNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got map[string]string
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatal(err)
-	}
+	got := consoletest.FromJSON[map[string]string](t, out)
 	for key, want := range map[string]string{"id": "ann", "public_key": k.Public(), "file": path} {
 		if got[key] != want {
 			t.Errorf("%s is %q, want %q", key, got[key], want)
@@ -146,6 +140,21 @@ func TestWithoutTemporalItSaysWhichAddressWasTriedAndHowToSetIt(t *testing.T) {
 	code, out, words := waybill(t, "list")
 	if code != console.Failed || out != "" || !strings.Contains(words, "127.0.0.1:1") || !strings.Contains(words, "set TEMPORAL_ADDRESS") {
 		t.Errorf("exit %d, out %q, words %q", code, out, words)
+	}
+}
+
+func TestEachCommandIsThereOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range cli.Command(&console.Console{}).Commands() {
+		if seen[c.Name()] {
+			t.Errorf("%s is there twice", c.Name())
+		}
+		seen[c.Name()] = true
+	}
+	for _, want := range []string{"list", "status", "release", "cancel", "dispute", "exception", "approver", "connector"} {
+		if !seen[want] {
+			t.Errorf("there is no %s", want)
+		}
 	}
 }
 

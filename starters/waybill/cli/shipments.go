@@ -115,7 +115,7 @@ func (a *app) find(ctx context.Context, c client.Client, query string, limit int
 	found := []listed{}
 	var page []byte
 	for len(found) <= limit {
-		resp, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page, PageSize: int32(min(limit+1, 200))})
+		resp, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page, PageSize: int32(min(limit+1, 200))}) //nolint:gosec // at most 200
 		if err != nil {
 			return nil, fmt.Errorf("list: %w; waybill-admin temporal check names missing search attributes", err)
 		}

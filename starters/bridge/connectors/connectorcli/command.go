@@ -3,20 +3,18 @@
 package connectorcli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"waybill/internal/console"
 	"waybill/internal/store"
 	"waybill/starters/bridge"
 	"waybill/starters/bridge/authn"
@@ -24,14 +22,16 @@ import (
 	"waybill/starters/bridge/connectors/declared"
 )
 
-// Command makes the connector command. now is the clock by which times are judged.
-func Command(now func() time.Time) *cobra.Command {
-	c := &cobra.Command{
-		Use: "connector", Short: "Try partners' payloads, and make connectors for them", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(list(now), events(), run(now), test(now), scaffold(now))
-	return c
+// app is one run of the command.
+type app struct {
+	*console.Console
+	now func() time.Time // the clock by which times are judged
+}
+
+// Command makes the connector command, on a console. now is the clock by which times are judged.
+func Command(on *console.Console, now func() time.Time) *cobra.Command {
+	a := &app{on, now}
+	return console.Group("connector", "Try partners' payloads, and make connectors for them", a.list(), a.events(), a.run(), a.test(), a.scaffold())
 }
 
 // explainer is what both kinds of connector can do.
@@ -40,9 +40,9 @@ type explainer interface {
 }
 
 // folders are the connectors that are files: those in a folder, where one is named, before those that come with Waybill.
-func folders(dir string, now func() time.Time) (fs []*declared.Folder, _ error) {
+func (a *app) folders(dir string) (fs []*declared.Folder, _ error) {
 	if dir != "" {
-		f, err := open(dir, now)
+		f, err := a.open(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -52,11 +52,11 @@ func folders(dir string, now func() time.Time) (fs []*declared.Folder, _ error) 
 	return append(fs, shipped), err
 }
 
-func open(dir string, now func() time.Time) (*declared.Folder, error) {
+func (a *app) open(dir string) (*declared.Folder, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%s is no folder: name one with connectors in it", dir)
 	}
-	return declared.Open(os.DirFS(dir), now)
+	return declared.Open(os.DirFS(dir), a.now)
 }
 
 func dirFlag(c *cobra.Command, dir *string) {
@@ -106,24 +106,24 @@ type row struct {
 	Routing map[string]string `json:"routing,omitempty"`
 }
 
-func list(now func() time.Time) *cobra.Command {
+func (a *app) list() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use: "list", Short: "List the connectors, and who answers for each", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			rows, faults, err := rowsOf(dir, now)
+		RunE: func(*cobra.Command, []string) error {
+			rows, faults, err := a.rows(dir)
 			if err != nil {
 				return err
 			}
-			return errors.Join(append([]error{show(c, rows, func(w io.Writer) { printRows(w, rows) })}, faults...)...)
+			return errors.Join(append([]error{a.Show(rows, func() { a.printRows(rows) })}, faults...)...)
 		},
 	}
 	dirFlag(c, &dir)
 	return c
 }
 
-func rowsOf(dir string, now func() time.Time) (rows []row, faults []error, _ error) {
-	fs, err := folders(dir, now)
+func (a *app) rows(dir string) (rows []row, faults []error, _ error) {
+	fs, err := a.folders(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,42 +148,26 @@ func rowsOf(dir string, now func() time.Time) (rows []row, faults []error, _ err
 	return rows, faults, nil
 }
 
-func printRows(w io.Writer, rows []row) {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row{"Connector", "Kind", "Content", "Proof", "Codes", "Owner", "Contact"})
+func (a *app) printRows(rows []row) {
+	var lines []console.Row
 	for _, r := range rows {
-		t.AppendRow(table.Row{fmt.Sprintf("%s@%d", r.Name, r.Version), r.Kind, r.Content, r.Auth, r.Codes, r.Owner, r.Contact})
+		lines = append(lines, console.Row{fmt.Sprintf("%s@%d", r.Name, r.Version), r.Kind, r.Content, r.Auth, r.Codes, r.Owner, r.Contact})
 	}
-	t.Render()
+	a.Table(console.Row{"Connector", "Kind", "Content", "Proof", "Codes", "Owner", "Contact"}, lines)
 }
 
-// show prints a value as JSON where the command was called with --json, else as people prints it.
-func show(c *cobra.Command, v any, people func(io.Writer)) error {
-	if asked, err := c.Flags().GetBool("json"); err != nil || !asked {
-		people(c.OutOrStdout())
-		return nil
-	}
-	e := json.NewEncoder(c.OutOrStdout())
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-func events() *cobra.Command {
+func (a *app) events() *cobra.Command {
 	return &cobra.Command{
 		Use: "events [TYPE]", Short: "List the types of canonical events, or print the JSON Schema of one", Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			es, err := bridge.EventSchemas()
 			if err != nil {
 				return err
 			}
 			if len(args) == 0 {
-				return show(c, es, func(w io.Writer) {
+				return a.Show(es, func() {
 					for _, e := range es {
-						fmt.Fprintf(w, "%s\tversion %d\t%s\n", e.Type, e.Version, e.ID)
+						a.Print("%s\tversion %d\t%s", e.Type, e.Version, e.ID)
 					}
 				})
 			}
@@ -191,19 +175,12 @@ func events() *cobra.Command {
 			if i < 0 {
 				return fmt.Errorf("there is no type %s: see waybill connector events", args[0])
 			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), indented(es[i].Schema))
-			return err
+			var b bytes.Buffer
+			if err := json.Indent(&b, es[i].Schema, "", "  "); err != nil {
+				return err
+			}
+			a.Print("%s", b.String())
+			return nil
 		},
 	}
-}
-
-func indented(schema json.RawMessage) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(schema); err != nil {
-		return string(schema)
-	}
-	return strings.TrimSpace(b.String())
 }

@@ -3,6 +3,7 @@ package connectorcli_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/spf13/cobra"
 
+	"waybill/internal/console"
 	"waybill/internal/store"
 	"waybill/starters/bridge"
 	"waybill/starters/bridge/connectors"
@@ -24,16 +26,19 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // waybill runs a command line as the waybill command does.
 func waybill(t *testing.T, in string, args ...string) (out, words string, err error) {
 	t.Helper()
-	root := &cobra.Command{Use: "waybill", SilenceUsage: true, SilenceErrors: true}
-	root.PersistentFlags().Bool("json", false, "")
-	root.AddCommand(connectorcli.Command(func() time.Time { return noon }))
 	var o, w bytes.Buffer
-	root.SetIn(strings.NewReader(in))
-	root.SetOut(&o)
-	root.SetErr(&w)
-	root.SetArgs(append([]string{"connector"}, args...))
-	err = root.Execute()
+	on := &console.Console{In: strings.NewReader(in), Out: &o, Words: &w}
+	if code := on.Run(t.Context(), root(on, func() time.Time { return noon }), append([]string{"connector"}, args...)); code != console.Done {
+		err = fmt.Errorf("exit code %d: %s", code, w.String())
+	}
 	return o.String(), w.String(), err
+}
+
+// root is the command that has ours under it.
+func root(on *console.Console, now func() time.Time) *cobra.Command {
+	c := console.Group("waybill", "", connectorcli.Command(on, now))
+	on.JSONFlag(c)
+	return c
 }
 
 func file(t *testing.T, dir, name, content string) string {
@@ -250,5 +255,16 @@ func TestEventsPrintsTheSchemaOfAType(t *testing.T) {
 	}
 	if _, _, err := waybill(t, "", "events", "com.waybill.nothing.v9"); err == nil || !strings.Contains(err.Error(), "com.waybill.nothing.v9") {
 		t.Error(err)
+	}
+}
+
+func TestMisuseIsToldFromFailure(t *testing.T) {
+	for _, args := range [][]string{{}, {"run"}, {"run", "dhl"}, {"bogus"}, {"test"}, {"new"}, {"list", "--bogus"}, {"events", "a", "b"}} {
+		if _, _, err := waybill(t, "", args...); err == nil || !strings.HasPrefix(err.Error(), "exit code 2") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	if _, _, err := waybill(t, "{", "run", "dhl", "-"); err == nil || !strings.HasPrefix(err.Error(), "exit code 1") {
+		t.Errorf("a payload that is no good: %v", err)
 	}
 }

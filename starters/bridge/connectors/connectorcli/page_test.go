@@ -1,7 +1,6 @@
 package connectorcli_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"waybill/starters/bridge/connectors/connectorcli"
+	"waybill/internal/console"
 )
 
 // asWaybill makes the test's own binary the waybill command, for the page's commands.
@@ -22,12 +21,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asWaybill) == "" {
 		os.Exit(m.Run())
 	}
-	root := &cobra.Command{Use: "waybill", SilenceUsage: true, SilenceErrors: true}
-	root.AddCommand(connectorcli.Command(time.Now))
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "waybill:", err)
-		os.Exit(1)
-	}
+	os.Exit(console.Main(func(on *console.Console) *cobra.Command { return root(on, time.Now) }))
 }
 
 var commands = regexp.MustCompile("(?s)```sh\n(.*?)```")

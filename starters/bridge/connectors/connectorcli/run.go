@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,7 @@ import (
 	"waybill/starters/bridge/connectors/declared"
 )
 
-func run(now func() time.Time) *cobra.Command {
+func (a *app) run() *cobra.Command {
 	var dir, as string
 	var explain, tests bool
 	c := &cobra.Command{
@@ -24,7 +23,7 @@ func run(now func() time.Time) *cobra.Command {
 		Long: "Print the canonical events that a connector makes of payloads, one a line.\n\n" +
 			"CONNECTOR is a name, or name@version. A FILE of - is standard input. What is not as expected - a refusal, a code without\n" +
 			"a meaning, a time that cannot be - is told on standard error with its place, and the exit code is 1.",
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			x, err := find(args[0], dir, tests)
 			if err != nil {
 				return err
@@ -34,14 +33,14 @@ func run(now func() time.Time) *cobra.Command {
 			}
 			surprises := 0
 			for _, file := range args[1:] {
-				n, err := runFile(c, x, file, as, explain, now())
+				n, err := a.runFile(x, file, as, explain)
 				if err != nil {
 					return err
 				}
 				surprises += n
 			}
 			if surprises > 0 {
-				return fmt.Errorf("%d things are not as expected", surprises)
+				return fmt.Errorf("not as expected: %d", surprises)
 			}
 			return nil
 		},
@@ -54,23 +53,24 @@ func run(now func() time.Time) *cobra.Command {
 }
 
 // runFile prints the events of one payload, and says how many of them are not as expected.
-func runFile(c *cobra.Command, x explainer, file, source string, explain bool, now time.Time) (surprises int, _ error) {
-	body, err := read(c, file)
+func (a *app) runFile(x explainer, file, source string, explain bool) (surprises int, _ error) {
+	body, err := a.read(file)
 	if err != nil {
 		return 0, err
 	}
+	now := a.now()
 	es, err := x.Explain(store.Delivery{Source: source, Body: body, ReceivedAt: now}, now)
 	if err != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "%s: %v\n", file, err)
+		a.Say("%s: %v", file, err)
 		return 1, nil
 	}
 	for _, e := range es {
 		if e.Surprise != "" && !e.Silent {
 			surprises++
-			fmt.Fprintf(c.ErrOrStderr(), "%s: %s: %s\n", file, e.Where(), e.Surprise)
+			a.Say("%s: %s: %s", file, e.Where(), e.Surprise)
 		}
 		if e.Silent && explain {
-			fmt.Fprintf(c.ErrOrStderr(), "%s: %s: no event: %s\n", file, e.Where(), silence(e))
+			a.Say("%s: %s: no event: %s", file, e.Where(), silence(e))
 		}
 		if e.Silent {
 			continue
@@ -79,7 +79,7 @@ func runFile(c *cobra.Command, x explainer, file, source string, explain bool, n
 		if err != nil {
 			return surprises, err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%s\n", line)
+		a.Print("%s", line)
 	}
 	return surprises, nil
 }
@@ -92,31 +92,31 @@ func silence(e connectors.Explained) string {
 	return "it repeats one before it"
 }
 
-func read(c *cobra.Command, file string) ([]byte, error) {
+func (a *app) read(file string) ([]byte, error) {
 	if file == "-" {
-		return io.ReadAll(c.InOrStdin())
+		return io.ReadAll(a.In)
 	}
 	return os.ReadFile(file)
 }
 
-func test(now func() time.Time) *cobra.Command {
+func (a *app) test() *cobra.Command {
 	var accept bool
 	c := &cobra.Command{
 		Use: "test DIR", Short: "Check the connectors in a folder, and try each on its samples", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			names, err := filepath.Glob(filepath.Join(args[0], "*.yaml"))
 			if err != nil || len(names) == 0 {
 				return errors.Join(err, fmt.Errorf("%s: no *.yaml is there: begin one with waybill connector new", args[0]))
 			}
 			failed := 0
 			for _, name := range names {
-				failed += testOne(c, args[0], filepath.Base(name), accept, now())
+				failed += a.testOne(args[0], filepath.Base(name), accept)
 			}
-			if f, err := open(args[0], now); failed == 0 && err == nil {
+			if f, err := a.open(args[0]); failed == 0 && err == nil {
 				return errors.Join(f.Faults()...) // what only shows in all of them together
 			}
 			if failed > 0 {
-				return fmt.Errorf("%d things are not as expected", failed)
+				return fmt.Errorf("not as expected: %d", failed)
 			}
 			return nil
 		},
@@ -126,9 +126,9 @@ func test(now func() time.Time) *cobra.Command {
 }
 
 // testOne tries one definition, and says how much of it failed.
-func testOne(c *cobra.Command, dir, name string, accept bool, now time.Time) (failed int) {
+func (a *app) testOne(dir, name string, accept bool) (failed int) {
 	fail := func(err error) int {
-		fmt.Fprintf(c.ErrOrStderr(), "FAIL %s: %v\n", name, err)
+		a.Say("FAIL %s: %v", name, err)
 		return 1
 	}
 	text, err := os.ReadFile(filepath.Join(dir, name))
@@ -139,7 +139,7 @@ func testOne(c *cobra.Command, dir, name string, accept bool, now time.Time) (fa
 	if err != nil {
 		return fail(err)
 	}
-	results, err := declared.Try(os.DirFS(dir), name, x, now)
+	results, err := declared.Try(os.DirFS(dir), name, x, a.now())
 	if err != nil {
 		return fail(err)
 	}
@@ -151,16 +151,16 @@ func testOne(c *cobra.Command, dir, name string, accept bool, now time.Time) (fa
 			failed += fail(r.Fault)
 			continue
 		}
-		fmt.Fprintf(c.OutOrStdout(), "ok   %s %s\n", x.ID(), r.Sample)
+		a.Print("ok   %s %s", x.ID(), r.Sample)
 	}
 	return failed
 }
 
-func scaffold(now func() time.Time) *cobra.Command {
+func (a *app) scaffold() *cobra.Command {
 	var dir, content string
 	c := &cobra.Command{
 		Use: "new NAME", Short: "Begin a connector: a file that works, with a sample, to change", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			files, err := declared.Scaffold(args[0], content)
 			if err != nil {
 				return err
@@ -169,9 +169,9 @@ func scaffold(now func() time.Time) *cobra.Command {
 				if err := write(filepath.Join(dir, f.Name), f.Content); err != nil {
 					return err
 				}
-				fmt.Fprintln(c.OutOrStdout(), filepath.Join(dir, f.Name))
+				a.Print("%s", filepath.Join(dir, f.Name))
 			}
-			if testOne(c, dir, args[0]+".yaml", true, now()) > 0 {
+			if a.testOne(dir, args[0]+".yaml", true) > 0 {
 				return fmt.Errorf("%s.yaml does not work as it is", args[0])
 			}
 			return nil

@@ -146,16 +146,16 @@ func (c *Connector) compile() error {
 
 // run runs the program over a body.
 func (c *Connector) run(v any) (out []any, _ error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.Limits.Time)
-	defer cancel()
-	for iter := c.code.RunWithContext(ctx, v); ; {
+	over := make(limit)
+	defer time.AfterFunc(c.Limits.Time, func() { close(over) }).Stop()
+	for iter := c.code.RunWithContext(over, v); ; {
 		v, ok := iter.Next()
 		if !ok {
 			return out, nil
 		}
 		err, failed := v.(error)
 		switch {
-		case failed && ctx.Err() != nil:
+		case failed && over.Err() != nil:
 			return nil, fmt.Errorf("the program of %s took more than %s over it", c.ID(), c.Limits.Time)
 		case failed:
 			return nil, fmt.Errorf("the program of %s: %w", c.ID(), err)
@@ -163,6 +163,30 @@ func (c *Connector) run(v any) (out []any, _ error) {
 			return nil, fmt.Errorf("the program of %s made more than %d events of it", c.ID(), connectors.MaxReadings)
 		}
 		out = append(out, v)
+	}
+}
+
+// limit is a context that ends when it is closed: a connector is asked without one, and its program must end all the same.
+type limit chan struct{}
+
+var _ context.Context = limit(nil)
+
+// Deadline implements context.Context: when it ends is not known before.
+func (l limit) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (l limit) Done() <-chan struct{} { return l }
+
+// Value implements context.Context: there is none.
+func (l limit) Value(any) any { return nil }
+
+// Err implements context.Context.
+func (l limit) Err() error {
+	select {
+	case <-l:
+		return context.DeadlineExceeded
+	default:
+		return nil
 	}
 }
 
