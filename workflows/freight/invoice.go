@@ -82,7 +82,7 @@ type Payment struct {
 // Check says what is wrong with the form of a payment; nil for nothing.
 func (p Payment) Check() error {
 	switch {
-	case p.Move <= 0 || p.SeenAt.IsZero():
+	case p.Move <= 0 || !Plausible(p.SeenAt):
 		return errors.New("move and seenAt are required")
 	case !slices.Contains([]InvoiceState{InvoicePosted, InvoicePartPaid, InvoicePaid, InvoiceReversed}, p.State):
 		return fmt.Errorf("state %q: want posted, partial, paid or reversed", Clip(string(p.State), longestText))

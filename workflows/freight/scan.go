@@ -95,12 +95,18 @@ func (s Scan) Check() error {
 		return fmt.Errorf("milestone %q is not known", Clip(string(s.Milestone), longestText))
 	case s.Classifier != Actual && s.Classifier != Estimated && s.Classifier != Planned:
 		return fmt.Errorf("classifier %q: want %q, %q or %q", Clip(string(s.Classifier), longestText), Actual, Estimated, Planned)
-	case s.Key == "" || s.OccurredAt.IsZero():
-		return errors.New("it has no key or no time")
+	case s.Key == "":
+		return errors.New("it has no key")
+	case !Plausible(s.OccurredAt) || !s.ETA.IsZero() && !Plausible(s.ETA):
+		return errors.New("its time is none between the years 2000 and 2200")
 	case len(s.Documents) > documentsPerScan:
 		return fmt.Errorf("%d documents, at most %d", len(s.Documents), documentsPerScan)
 	}
-	for _, text := range []string{s.Key, s.Source, string(s.Carrier), s.Reason, string(s.FaultParty), s.RawCode} {
+	texts := []string{s.Key, s.Source, string(s.Carrier), s.Reason, string(s.FaultParty), s.RawCode, string(s.ZoneSource)}
+	for _, d := range s.Documents {
+		texts = append(texts, string(d.Kind), d.SHA256, d.MediaType)
+	}
+	for _, text := range texts {
 		if len(text) > longestText {
 			return fmt.Errorf("a text of %d bytes, at most %d", len(text), longestText)
 		}
@@ -110,6 +116,10 @@ func (s Scan) Check() error {
 	}
 	return nil
 }
+
+// Plausible reports whether t is a time that freight can have. One far outside has no form in JSON in every zone, and
+// what cannot be written down would stop the story that holds it.
+func Plausible(t time.Time) bool { return t.UTC().Year() >= 2000 && t.UTC().Year() < 2200 }
 
 // Check says what is wrong with the form of a carrier's invoice; nil for nothing. Whether it is right is for the
 // audit rules.

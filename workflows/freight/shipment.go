@@ -272,10 +272,11 @@ func (s *Shipment) refusal(r ResolveReply) string {
 	return ""
 }
 
-// Intend notes that a call is out.
+// Intend notes that a call is out; one that a fresh run sends again is out since it was first sent.
 func (s *Shipment) Intend(key, step string, now time.Time) {
-	s.Answered(key)
-	s.Intents = append(s.Intents, Intent{Key: key, Step: step, At: now})
+	if !s.Intends(key) {
+		s.Intents = append(s.Intents, Intent{Key: key, Step: step, At: now})
+	}
 }
 
 // Answered notes that a call has its answer.

@@ -133,6 +133,11 @@ func TestScanOfAWrongFormIsRefusedWithTheReason(t *testing.T) {
 		"unknown classifier": func(s *freight.Scan) { s.Classifier = "hoped" },
 		"no key":             func(s *freight.Scan) { s.Key = "" },
 		"no time":            func(s *freight.Scan) { s.OccurredAt = time.Time{} },
+		"a time JSON cannot write": func(s *freight.Scan) {
+			s.OccurredAt = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -12*3600))
+		},
+		"an ETA of year 1":   func(s *freight.Scan) { s.ETA = time.Time{}.Add(time.Hour) },
+		"long document":      func(s *freight.Scan) { s.Documents = []freight.DocumentRef{{SHA256: long}} },
 		"long text":          func(s *freight.Scan) { s.Reason = long },
 		"many documents":     func(s *freight.Scan) { s.Documents = make([]freight.DocumentRef, 51) },
 		"bill without lines": bill(func(i *freight.CarrierInvoice) { i.Lines = nil }),

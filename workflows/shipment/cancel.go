@@ -20,7 +20,7 @@ func (r *run) hearCancelRequest(ctx workflow.Context, c freight.CancelRequest) {
 	if r.s.Cancel != nil {
 		return
 	}
-	if c.At.IsZero() {
+	if !freight.Plausible(c.At) {
 		c.At = workflow.Now(ctx)
 	}
 	if why := r.tooLate(); why != "" {

@@ -98,8 +98,8 @@ func writeCalls(page *protocol.Page, s *freight.Shipment) {
 			page.Say("\nAsked since %s and not answered: %s (see Pending Activities for its last failure).\n", protocol.Minute(i.At), i.Step)
 		}
 	}
-	for _, m := range s.Missing {
-		page.Say("\nScans %d to %d never came: look for them with `waybill-admin inbox`.\n", m.From, m.To)
+	if n := len(s.Missing); n > 0 {
+		page.Say("\nScans %d to %d never came: look for them with `waybill-admin inbox`. Gaps like this: %d.\n", s.Missing[n-1].From, s.Missing[n-1].To, n)
 	}
 }
 
@@ -118,7 +118,7 @@ func writeExceptions(page *protocol.Page, s *freight.Shipment) {
 		if e.Times > 1 {
 			times = fmt.Sprintf(", %d times", e.Times)
 		}
-		page.Say("\n**Exception %d, %s** for %s, since %s%s, due %s\n\n%s\n\n> %s\n", e.ID, e.Kind, e.Owner, protocol.Minute(e.OpenedAt), times, protocol.Minute(e.DueBy), protocol.Line(e.Detail), e.Advice)
+		page.Say("\n**Exception %d, %s** for %s, since %s%s, due %s\n\nWhat happened: %s\n\n> %s\n", e.ID, e.Kind, e.Owner, protocol.Minute(e.OpenedAt), times, protocol.Minute(e.DueBy), protocol.Line(e.Detail), e.Advice)
 		for _, command := range commands(s, e) {
 			page.Say("\n`%s`\n", command)
 		}

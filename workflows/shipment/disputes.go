@@ -145,7 +145,7 @@ func (r *run) rule(ctx workflow.Context, p freight.Proposal, v protocol.Decision
 		return
 	}
 	if why := notRuledOn(p, v); why != "" {
-		r.raise(ctx, freight.MessageUnreadable, string(p.Dispute), fmt.Sprintf("a decision on %s changed nothing: %s", p.Dispute, why))
+		r.raise(ctx, freight.MessageUnreadable, string(p.Dispute), fmt.Sprintf("a decision on %s changed nothing: %s. If its dispute has ended, send dispute-settled with its id and an empty jws: it is opened anew", p.Dispute, why))
 		return
 	}
 	g := *v.Ruling
@@ -163,7 +163,7 @@ func notRuledOn(p freight.Proposal, v protocol.DecisionVerified) string {
 	case v.Ruling == nil:
 		return v.Reply.Refusal
 	case v.Ruling.Dispute != p.Dispute || v.Ruling.Proposal != p.Hash():
-		return "it was made on another proposal; to have the dispute opened anew, send dispute-settled with its id and an empty jws"
+		return "it was made on another proposal"
 	}
 	return ""
 }

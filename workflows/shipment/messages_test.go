@@ -91,6 +91,21 @@ func TestEmptyMessagesChangeNothing(t *testing.T) {
 	s.finished(freight.StageClosed)
 }
 
+// TestTimesThatCannotBeWrittenDownStopNothing: the year 10000 in UTC has no JSON, and the state would have none.
+func TestTimesThatCannotBeWrittenDownStopNothing(t *testing.T) {
+	s := newStory(t)
+	s.at(time.Hour, func() {
+		end := "9999-12-31T23:59:59-12:00"
+		s.SignalWorkflow(protocol.Scans.Name, map[string]any{"scans": []any{map[string]any{"n": 1, "key": "k", "milestone": "picked_up", "classifier": "actual", "at": end}}})
+		s.SignalWorkflow(protocol.CancelAsked.Name, map[string]any{"by": "ann", "reason": "withdrawn", "at": end})
+		s.SignalWorkflow(protocol.PaymentSeen.Name, map[string]any{"move": 99, "state": "paid", "seenAt": end})
+	})
+	s.run()
+	if st := s.finished(freight.StageCancelled); st.Cancel == nil || st.Cancel.By != "ann" {
+		t.Errorf("cancelled by %+v", st.Cancel)
+	}
+}
+
 func TestExceptionIsResolvedOnce(t *testing.T) {
 	s := newStory(t)
 	refuse := true
