@@ -418,3 +418,12 @@ func (s *Shipment) Refuse(c Scan) {
 		s.Refused = slices.Clone(s.Refused[over:])
 	}
 }
+
+// Carried is what the freight is rated by: what was delivered, as Odoo has it once the delivery is done, else what was
+// released. A backorder leaves less on its first delivery than was released with it.
+func (s *Shipment) Carried() (weight string, pieces int) {
+	if b := s.Billable; b != nil && b.Weight != "" {
+		return b.Weight, b.Pieces
+	}
+	return s.Release.Weight, s.Release.Pieces
+}

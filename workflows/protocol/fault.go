@@ -66,6 +66,16 @@ func FaultOf(err error) Fault {
 	return Poison
 }
 
+// Unanswered reports whether err leaves open what became of a call: it was cancelled, its worker fell silent, or it
+// failed in a way that is tried again.
+func Unanswered(err error) bool {
+	var late *temporal.TimeoutError
+	if err == nil {
+		return false
+	}
+	return temporal.IsCanceledError(err) || errors.As(err, &late) || FaultOf(err).retryable()
+}
+
 // Words is the message of err for a person, without Temporal's wrapping.
 func Words(err error) string {
 	var e *temporal.ApplicationError

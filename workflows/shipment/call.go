@@ -3,7 +3,6 @@ package shipment
 import (
 	"slices"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/workflows/freight"
@@ -35,8 +34,9 @@ func start[In, Out any](ctx workflow.Context, r *run, a protocol.Activity[In, Ou
 	})
 }
 
-// stopped reports whether the call ended because the story stopped it.
-func (c *call) stopped(err error) bool { return c.cancel == nil && temporal.IsCanceledError(err) }
+// stopped reports whether the call ended without an answer because the story stopped it: it may have been cut off,
+// have run out of time, or have failed in a way that would have been tried again.
+func (c *call) stopped(err error) bool { return c.cancel == nil && protocol.Unanswered(err) }
 
 // stop asks a call to end without an answer. One that comes all the same takes effect.
 func (c *call) stop() {

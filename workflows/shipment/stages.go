@@ -114,6 +114,7 @@ func (r *run) ratingRequest(final bool) protocol.RatingRequest {
 		Currency: r.s.Terms.Currency, ShipTo: r.s.Release.ShipTo, Weight: r.s.Release.Weight, Pieces: r.s.Release.Pieces,
 	}
 	if final {
+		q.Weight, q.Pieces = r.s.Carried()
 		q.Carrier, q.Charges = r.s.Carrier(), r.s.Journey.Charges()
 		if at := r.s.Journey.At(freight.PickedUp); !at.IsZero() {
 			q.ShipDate = at

@@ -18,6 +18,9 @@ func (r *run) validate(ctx workflow.Context) error {
 		return nil
 	}
 	for {
+		if err := r.readBillable(ctx); err != nil { // what was delivered is what is rated
+			return err
+		}
 		if err := r.audit(ctx); err != nil {
 			return err
 		}
@@ -116,12 +119,13 @@ func (r *run) clear(ctx workflow.Context) {
 	}
 }
 
-// plan reads what Odoo allows to be billed, and makes the invoice with the record that allows it. It reports
-// false where charges came meanwhile: they are audited first.
+// plan makes the invoice that Odoo allows, with the record that allows it. It reports false where something is in the
+// way, or charges came meanwhile: then all is looked at again.
 func (r *run) plan(ctx workflow.Context) (bool, error) {
-	if err := r.readBillable(ctx); err != nil {
-		return false, err
+	if blockers := r.s.Billable.Blockers; len(blockers) > 0 {
+		return false, r.park(ctx, freight.PostingFailed, "blocked", strings.Join(blockers, "; "), nil)
 	}
+	r.settle(ctx, freight.PostingFailed, "blocked", "nothing blocks it any more")
 	if r.moreCharges() {
 		return false, nil
 	}
@@ -150,24 +154,12 @@ func (r *run) approve(ctx workflow.Context, p freight.InvoicePlan) {
 	r.urgent = true
 }
 
-// readBillable reads the delivery's goods; what blocks a posting goes to a person.
+// readBillable reads what was delivered, what of it may be billed, and what stands in the way.
 func (r *run) readBillable(ctx workflow.Context) error {
 	q := protocol.BillableRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order, Scope: r.s.Terms.Scope, Key: freight.InvoiceKey(r.s.ID, 1)}
-	for {
-		err := r.insist(ctx, step[protocol.BillableRequest, freight.Billable]{
-			do: protocol.ReadBillable, key: "billable", summary: "what may be billed of " + r.s.Release.PickingName, kind: freight.PostingFailed,
-			in:   func() protocol.BillableRequest { return q },
-			take: func(b freight.Billable) { r.s.Billable = &b },
-		})
-		if err != nil {
-			return err
-		}
-		if len(r.s.Billable.Blockers) == 0 {
-			r.settle(ctx, freight.PostingFailed, "blocked", "nothing blocks it any more")
-			return nil
-		}
-		if err := r.park(ctx, freight.PostingFailed, "blocked", strings.Join(r.s.Billable.Blockers, "; "), nil); err != nil {
-			return err
-		}
-	}
+	return r.insist(ctx, step[protocol.BillableRequest, freight.Billable]{
+		do: protocol.ReadBillable, key: "billable", summary: "what may be billed of " + r.s.Release.PickingName, kind: freight.PostingFailed,
+		in:   func() protocol.BillableRequest { return q },
+		take: func(b freight.Billable) { r.s.Billable = &b },
+	})
 }

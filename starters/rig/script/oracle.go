@@ -65,13 +65,8 @@ func detention(halfHours int64) int64 {
 	return (over + 1) / 2 * 5000
 }
 
-// kg is the weight that the delivery was released with: a backorder's first part is released with all of it.
-func (p *Plan) kg() int64 {
-	if p.Situation == Backorder {
-		return p.ordered * pieceKg
-	}
-	return p.pieces * pieceKg
-}
+// kg is the weight that was delivered, by which the freight is rated.
+func (p *Plan) kg() int64 { return p.pieces * pieceKg }
 
 // expected is the net a shipment's invoice should have, in cents.
 func (p *Plan) expected() int64 {
