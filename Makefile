@@ -37,7 +37,8 @@ check: ## what a change must pass: format, vet, workflow determinism, tests
 	$(MAKE) test
 
 record: ## record new histories of the stories for replay; existing ones are never overwritten
-	@go test ./workflows/shipment -run TestRecord -record -count=1
+	@deploy/temporal.sh >/dev/null
+	@go test ./workflows/shipment ./workflows/dispute -run TestRecord -record -count=1
 
 build: ## the binaries, into .bin/
 	go build -trimpath -o .bin/ ./workers/waybill-worker ./workers/waybill-admin ./starters/waybill-bridge ./starters/waybill
