@@ -1,22 +1,34 @@
 # make prints this help; each target's line says what it is for.
 .DEFAULT_GOAL := help
 ARGS ?=
-.PHONY: help demo test test-odoo check record build
+SEED ?= 1
+SHIPMENTS ?= 60
+DURATION ?= 60s
+SCENARIOS ?= all
+ODOO ?= standin
+STORE ?= sqlite
+.PHONY: help demo test test-odoo check record build chaos chaos-sabotage bench
 
 help: ## this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole system on this machine, in every situation; ARGS="--shipments N --seed S --exit --json FILE"
 	@deploy/temporal.sh >/dev/null
 	@go run ./starters/waybill-demo $(ARGS)
 
+bench: ## the figures of docs/figures.md, the floor beside the product; ARGS="--only story,bridge --json FILE --postgres URL"
+	@deploy/temporal.sh >/dev/null
+	@go run ./starters/waybill-bench $(ARGS)
+
 test: ## all tests that need no Odoo: unit, property, stories, replay, a real Temporal server
 	@deploy/temporal.sh >/dev/null
-	go test ./...
+	go test -timeout 20m ./...
 
 test-odoo: ## all that touches Odoo, against the real one at ODOO_URL, ODOO_DB, ODOO_LOGIN, ODOO_PASSWORD
 	@test -n "$(ODOO_URL)" || { echo "set ODOO_URL, ODOO_DB, ODOO_LOGIN and ODOO_PASSWORD; deploy/odoo.sh up starts one"; exit 2; }
 	go test -count=1 -v -timeout 15m ./activities/odoo/...
+	@deploy/temporal.sh >/dev/null
+	go test -count=1 -v -timeout 10m -run Killed ./starters/rig/script
 
 check: ## what a change must pass: format, vet, workflow determinism, tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -25,7 +37,17 @@ check: ## what a change must pass: format, vet, workflow determinism, tests
 	$(MAKE) test
 
 record: ## record new histories of the stories for replay; existing ones are never overwritten
-	@go test ./workflows/shipment -run TestRecord -record -count=1
+	@deploy/temporal.sh >/dev/null
+	@go test ./workflows/shipment ./workflows/dispute -run TestRecord -record -count=1
 
 build: ## the binaries, into .bin/
 	go build -trimpath -o .bin/ ./workers/waybill-worker ./workers/waybill-admin ./starters/waybill-bridge ./starters/waybill
+
+chaos: ## fail everything that can fail, then check every invoice: SEED=1 SHIPMENTS=60 DURATION=60s SCENARIOS=all ODOO=standin|real STORE=sqlite|postgres
+	@deploy/temporal.sh >/dev/null
+	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) $(if $(filter postgres,$(STORE)),env POSTGRES_SCRIPT=deploy/postgres.sh) go run ./starters/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
+		--seeds starters/waybill-chaos/testdata/seeds.txt $(if $(filter postgres,$(STORE)),--store "$$(deploy/postgres.sh up)") $(ARGS)
+
+chaos-sabotage: ## build Waybill with one thing wrong at a time; the faults must find each
+	@deploy/temporal.sh >/dev/null
+	@env -u ODOO_URL go run ./starters/waybill-chaos sabotage $(ARGS)

@@ -3,22 +3,20 @@
 package config
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-viper/mapstructure/v2"
-	"github.com/spf13/viper"
-
+	"waybill/internal/approval"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
-// Config is a whole deployment. A binary validates only what it uses.
+// Config is a whole deployment. A binary validates only what it uses: nothing in it holds before ForWorker,
+// ForBridge or another For has said so.
 type Config struct {
 	Tenant    freight.TenantCode `mapstructure:"tenant"` // first part of every shipment id; never changed
 	Store     Store              `mapstructure:"store"`
@@ -35,12 +33,13 @@ type Config struct {
 	Metrics   Listen             `mapstructure:"metrics"`
 	Log       Log                `mapstructure:"log"`
 
-	file string
+	file      string
+	malformed []malformed // what could not be read at all
 }
 
 // Store is the database.
 type Store struct {
-	URL string `mapstructure:"url"`
+	URL string `mapstructure:"url"` // sqlite:PATH or postgres://...
 }
 
 // Odoo is the ERP, with two users: the one that shows the status has no accounting rights.
@@ -71,9 +70,19 @@ type Partner struct {
 
 // Bridge is the edge.
 type Bridge struct {
-	Listen    string   `mapstructure:"listen"`
-	HintToken Secret   `mapstructure:"hint_token"`
-	Sources   []Source `mapstructure:"sources"`
+	Listen         string        `mapstructure:"listen"`
+	TLS            TLS           `mapstructure:"tls"`
+	MaxConnections int           `mapstructure:"max_connections"`
+	Drain          time.Duration `mapstructure:"drain"`
+	MetricsListen  string        `mapstructure:"metrics_listen"`
+	HintToken      Secret        `mapstructure:"hint_token"`
+	Sources        []Source      `mapstructure:"sources"`
+}
+
+// TLS is a certificate and its key, in PEM files.
+type TLS struct {
+	CertFile string `mapstructure:"cert_file"`
+	KeyFile  string `mapstructure:"key_file"`
 }
 
 // Source is a partner's way in.
@@ -130,51 +139,6 @@ type Approver struct {
 	Cumulative freight.Money `mapstructure:"cumulative"`
 }
 
-// Secret is a password, token or key. It is written as it is, as file:PATH or as env:NAME, and never printed.
-type Secret struct{ from string }
-
-// SecretOf makes a secret of its written form.
-func SecretOf(from string) Secret { return Secret{from} }
-
-// UnmarshalText reads the written form.
-func (s *Secret) UnmarshalText(b []byte) error { s.from = string(b); return nil }
-
-// Stated reports whether there is one.
-func (s Secret) Stated() bool { return s.from != "" }
-
-// String hides the secret, in every form of printing.
-func (s Secret) String() string {
-	if s.from == "" {
-		return ""
-	}
-	return "***"
-}
-
-// GoString hides the secret.
-func (s Secret) GoString() string { return s.String() }
-
-// MarshalJSON hides the secret.
-func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
-
-// Reveal reads the secret where it is kept, anew each time, so that it can be rotated.
-func (s Secret) Reveal() (string, error) {
-	if path, ok := strings.CutPrefix(s.from, "file:"); ok {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return "", fmt.Errorf("secret: %w", err)
-		}
-		return strings.TrimSpace(string(b)), nil
-	}
-	if name, ok := strings.CutPrefix(s.from, "env:"); ok {
-		v := os.Getenv(name)
-		if v == "" {
-			return "", fmt.Errorf("secret: environment variable %s is empty", name)
-		}
-		return v, nil
-	}
-	return s.from, nil
-}
-
 // defaults are every key that has a value of its own; a key without one here is not read from the environment.
 var defaults = map[string]any{
 	"tenant": "", "store.url": "sqlite:var/waybill.db",
@@ -182,100 +146,75 @@ var defaults = map[string]any{
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
-	"bridge.listen": "127.0.0.1:8480", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
 	"policies.file": "", "approvers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
-// Load reads a file; "" reads the environment alone. A key that is not known is an error, as is a value of the
-// wrong form; all are named at once.
-func Load(path string) (*Config, error) {
-	v := viper.New()
-	for key, value := range defaults {
-		v.SetDefault(key, value)
-	}
-	v.SetEnvPrefix("waybill")
-	v.SetEnvKeyReplacer(strings.NewReplacer(".", "_"))
-	v.AutomaticEnv()
-	if path != "" {
-		v.SetConfigFile(path)
-		if err := v.ReadInConfig(); err != nil {
-			return nil, fmt.Errorf("config: read %s: %w", path, err)
-		}
-	}
-	c := &Config{file: orEnv(path)}
-	hooks := mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.TextUnmarshallerHookFunc())
-	if err := v.UnmarshalExact(c, viper.DecodeHook(hooks)); err != nil {
-		return nil, fmt.Errorf("config: %s: %w; config/example.yaml has every key", c.file, err)
-	}
-	return c, nil
-}
-
-func orEnv(path string) string {
-	if path == "" {
-		return "environment"
-	}
-	return path
-}
-
-// faults collects what is wrong, so that all of it is said at once.
-type faults struct {
-	file string
-	errs []error
-}
-
-func (f *faults) want(ok bool, key, value, want string) {
-	if !ok {
-		f.errs = append(f.errs, fmt.Errorf("%s: %s: %q: want %s", f.file, key, value, want))
-	}
-}
-
-func (f *faults) span(key string, d, low, high time.Duration) {
-	f.want(d >= low && d <= high, key, d.String(), fmt.Sprintf("a duration from %s to %s", low, high))
-}
-
-func (f *faults) err() error { return errors.Join(f.errs...) }
-
-func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
-
 // ForWorker says all that is wrong with what the worker needs.
 func (c *Config) ForWorker() error {
-	f := &faults{file: c.file}
+	f := c.faults()
 	_, err := freight.ShipmentIDOf(c.Tenant, 1)
 	f.want(err == nil, "tenant", string(c.Tenant), "1 to 20 lower-case letters or digits")
 	c.checkStore(f)
 	c.checkOdoo(f)
-	for key, p := range map[string]Partner{"billing": c.Billing, "tms": c.TMS, "finance": c.Finance} {
-		f.want(isURL(p.URL), key+".url", p.URL, "an http or https URL")
-		f.want(p.Token.Stated(), key+".token", p.Token.String(), "a token, file:PATH or env:NAME")
-		f.span(key+".timeout", p.Timeout, time.Second, 2*time.Minute)
-	}
+	c.Billing.check(f, "billing")
+	c.TMS.check(f, "tms")
+	c.Finance.check(f, "finance")
 	f.span("relay.idle", c.Relay.Idle, 10*time.Millisecond, time.Minute)
 	f.span("relay.gather", c.Relay.Gather, 0, 10*time.Second)
-	for i, q := range c.Queues {
-		key := fmt.Sprintf("queues[%d]", i)
-		_, known := DefaultQueues()[q.Name]
-		f.want(known, key+".name", q.Name, "one of the task queues in protocol")
-		f.want(q.PerSecond >= 0, key+".per_second", fmt.Sprint(q.PerSecond), "0 for no limit, or more")
-		f.want(q.Concurrency >= 1 && q.Concurrency <= 1000, key+".concurrency", fmt.Sprint(q.Concurrency), "1 to 1000")
-	}
+	c.checkQueues(f)
 	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")
 	c.checkApprovers(f)
+	f.listen("metrics.listen", c.Metrics.Listen)
 	c.checkLog(f)
 	return f.err()
 }
 
+// ForStore says all that is wrong with what reaching the store needs.
+func (c *Config) ForStore() error {
+	f := c.faults()
+	c.checkStore(f)
+	return f.err()
+}
+
+// ForOdoo says all that is wrong with what reaching Odoo needs.
+func (c *Config) ForOdoo() error {
+	f := c.faults()
+	c.checkOdoo(f)
+	return f.err()
+}
+
+func (p Partner) check(f *faults, key string) {
+	f.url(key+".url", p.URL, "an http or https URL, as in https://"+key+".example.com")
+	f.want(p.Token.Stated(), key+".token", p.Token.String(), "a token, file:PATH or env:NAME")
+	f.span(key+".timeout", p.Timeout, time.Second, 2*time.Minute)
+}
+
+func (c *Config) checkQueues(f *faults) {
+	known := DefaultQueues()
+	names := slices.Sorted(maps.Keys(known))
+	for i, q := range c.Queues {
+		key := fmt.Sprintf("queues[%d]", i)
+		_, ok := known[q.Name]
+		f.want(ok, key+".name", q.Name, "one of "+strings.Join(names, ", ")+", once")
+		delete(known, q.Name)
+		f.want(q.PerSecond >= 0 && q.PerSecond <= 10_000, key+".per_second", fmt.Sprint(q.PerSecond), "0 for no limit, to 10000")
+		f.want(q.Concurrency >= 1 && q.Concurrency <= 1000, key+".concurrency", fmt.Sprint(q.Concurrency), "1 to 1000")
+	}
+}
+
 func (c *Config) checkStore(f *faults) {
-	f.want(strings.HasPrefix(c.Store.URL, "sqlite:"), "store.url", c.Store.URL, "sqlite:PATH")
+	scheme, path, _ := strings.Cut(c.Store.URL, ":")
+	ok := path != "" && slices.Contains([]string{"sqlite", "postgres", "postgresql"}, scheme)
+	f.want(ok, "store.url", "***", "sqlite:PATH or postgres://USER@HOST/DATABASE") // not shown: it may hold a password
 }
 
 func (c *Config) checkOdoo(f *faults) {
 	o := c.Odoo
-	f.want(isURL(o.URL), "odoo.url", o.URL, "an http or https URL without a path")
+	f.bareURL("odoo.url", o.URL, "an http or https URL without a path, as in https://odoo.example.com")
 	f.want(o.DB != "", "odoo.db", o.DB, "the name of the database")
-	for key, l := range map[string]Login{"odoo.status": o.Status, "odoo.money": o.Money} {
-		f.want(l.Login != "", key+".login", l.Login, "a login")
-		f.want(l.Password.Stated(), key+".password", l.Password.String(), "a password or API key, file:PATH or env:NAME")
-	}
+	o.Status.check(f, "odoo.status")
+	o.Money.check(f, "odoo.money")
 	f.span("odoo.timeout", o.Timeout, 10*time.Second, 115*time.Second)
 	f.span("odoo.scan_every", o.ScanEvery, 200*time.Millisecond, time.Hour)
 	f.want(o.MaxConnections >= 1 && o.MaxConnections <= 32, "odoo.max_connections", fmt.Sprint(o.MaxConnections), "1 to 32: Odoo has 64 database connections for everyone")
@@ -284,14 +223,20 @@ func (c *Config) checkOdoo(f *faults) {
 	f.want(err == nil, "odoo.released_since", o.ReleasedSince, "a time such as 2026-11-24T00:00:00Z: older deliveries are left alone")
 }
 
+func (l Login) check(f *faults, key string) {
+	f.want(l.Login != "", key+".login", l.Login, "the login of a user in Odoo")
+	f.want(l.Password.Stated(), key+".password", l.Password.String(), "a password or API key, file:PATH or env:NAME")
+}
+
 func (c *Config) checkApprovers(f *faults) {
 	seen := map[string]bool{}
 	for i, a := range c.Approvers {
 		key := fmt.Sprintf("approvers[%d]", i)
+		_, err := approval.PublicKey(a.PublicKey)
 		f.want(a.ID != "" && !seen[a.ID] && !strings.Contains(a.ID, "|"), key+".id", a.ID, "an id of its own without '|'")
-		f.want(len(a.PublicKey) == 43, key+".public_key", a.PublicKey, "the 43 characters waybill approver keygen prints")
-		f.want(a.Limit.Sign() > 0, key+".limit", a.Limit.String(), "an amount such as \"500.00 USD\"")
-		f.want(a.Cumulative.Sign() > 0 && a.Cumulative.Currency == a.Limit.Currency, key+".cumulative", a.Cumulative.String(), "an amount in the currency of limit")
+		f.want(err == nil, key+".public_key", a.PublicKey, fmt.Sprintf("the 43 characters that waybill approver keygen prints: %v", err))
+		f.want(a.Limit.Sign() > 0, key+".limit", a.Limit.String(), "an amount over zero, such as \"500.00 USD\"")
+		f.want(a.Cumulative.Sign() > 0 && a.Cumulative.Currency == a.Limit.Currency, key+".cumulative", a.Cumulative.String(), "an amount over zero in the currency of limit")
 		seen[a.ID] = true
 	}
 }
@@ -301,15 +246,23 @@ func (c *Config) checkLog(f *faults) {
 	f.want(c.Log.Format == "json" || c.Log.Format == "console", "log.format", c.Log.Format, "json or console")
 }
 
+// sourceForm is what a source may be called: its name stands in URLs, in the inbox and in metrics.
+var sourceForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
 // ForBridge says all that is wrong with what the bridge needs.
 func (c *Config) ForBridge() error {
-	f := &faults{file: c.file}
+	f := c.faults()
 	c.checkStore(f)
-	f.want(strings.Contains(c.Bridge.Listen, ":"), "bridge.listen", c.Bridge.Listen, "host:port")
-	seen := map[string]bool{}
-	for i, s := range c.Bridge.Sources {
+	b := c.Bridge
+	f.want(strings.Contains(b.Listen, ":"), "bridge.listen", b.Listen, "host:port")
+	f.want((b.TLS.CertFile == "") == (b.TLS.KeyFile == ""), "bridge.tls", b.TLS.CertFile+b.TLS.KeyFile, "both cert_file and key_file, or neither")
+	f.want(b.MaxConnections >= 10 && b.MaxConnections <= 100_000, "bridge.max_connections", fmt.Sprint(b.MaxConnections), "10 to 100000")
+	f.span("bridge.drain", b.Drain, 0, time.Minute)
+	f.want(b.MetricsListen == "" || strings.Contains(b.MetricsListen, ":"), "bridge.metrics_listen", b.MetricsListen, "host:port, or nothing")
+	seen := map[string]bool{"unknown": true, "odoo-hint": true} // the bridge's own words for what comes from no source
+	for i, s := range b.Sources {
 		key := fmt.Sprintf("bridge.sources[%d]", i)
-		f.want(s.Name != "" && !seen[s.Name] && !strings.ContainsAny(s.Name, "/ "), key+".name", s.Name, "a name of its own, without '/' or space")
+		f.want(sourceForm.MatchString(s.Name) && !seen[s.Name], key+".name", s.Name, "a name of its own of 1 to 40 lower-case letters, digits and '-', other than unknown and odoo-hint")
 		f.want(len(s.Secrets) >= 1 && len(s.Secrets) <= 3, key+".secrets", fmt.Sprint(len(s.Secrets)), "1 to 3 live secrets whsec_...")
 		f.want(s.Owner != "", key+".owner", s.Owner, "who answers for this source")
 		f.want(s.PerSecond >= 0 && s.Burst >= 0, key+".per_second", fmt.Sprint(s.PerSecond), "0 for no limit, or more")

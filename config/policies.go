@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"strconv"
+	"regexp"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -46,31 +48,47 @@ type Policy struct {
 // span is a duration written as 48h.
 type span time.Duration
 
-// UnmarshalYAML reads a duration.
+// UnmarshalYAML reads a duration. Its error is of the kind that lets the decoder go on, to say all that is wrong.
 func (s *span) UnmarshalYAML(n *yaml.Node) error {
 	d, err := time.ParseDuration(n.Value)
 	if err != nil || d < 0 {
-		return fmt.Errorf("line %d: %q is no duration such as 48h", n.Line, n.Value)
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q: want a duration of 0s or more, such as 48h", n.Line, n.Value)}}
 	}
 	*s = span(d)
 	return nil
 }
 
-// LoadPolicies reads and checks a policies file.
+// LoadPolicies reads and checks a policies file, and says all that is wrong with it at once.
 func LoadPolicies(path string) (*Policies, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("policies: %w", err)
 	}
 	p := &Policies{file: path}
+	f := &faults{file: path}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
-	if err := d.Decode(p); err != nil {
+	err = d.Decode(p)
+	var unread *yaml.TypeError
+	switch {
+	case errors.As(err, &unread):
+		for _, e := range unread.Errors {
+			f.errs = append(f.errs, fmt.Errorf("%s: %s", path, unknownField.ReplaceAllString(e, "$1: there is no such key; config/policies/example.yaml has every key")))
+		}
+	case err != nil && !errors.Is(err, io.EOF): // an empty file has no key at all
 		return nil, fmt.Errorf("policies: %s: %w", path, err)
 	}
-	f := &faults{file: path}
+	p.check(f)
+	return p, f.err()
+}
+
+// unknownField is how the decoder names a key it does not know: by a type of ours, which says nothing to its owner.
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+func (p *Policies) check(f *faults) {
 	f.want(p.Version != "", "version", p.Version, "a version: it stands in every validation")
 	f.want(p.Owner != "", "owner", p.Owner, "who answers for these terms")
+	f.want(p.Default.Customer == "", "default.customer", string(p.Default.Customer), "none: these terms are for customers without their own")
 	p.Default.check(f, "default")
 	seen := map[freight.CustomerCode]bool{}
 	for i, c := range p.Customers {
@@ -79,27 +97,31 @@ func LoadPolicies(path string) (*Policies, error) {
 		seen[c.Customer] = true
 		c.check(f, key)
 	}
-	return p, f.err()
 }
 
 func (p Policy) check(f *faults, key string) {
 	f.want(p.Scope == freight.GoodsAndFreight || p.Scope == freight.FreightOnly || p.Scope == freight.BillsNothing, key+".scope", string(p.Scope), "goods_and_freight, freight or none")
 	f.want(p.POD == freight.PODStatus || p.POD == freight.PODSignature || p.POD == freight.PODDocument, key+".pod", string(p.POD), "status, signature or document")
 	f.want(p.Contract != "" || p.Scope == freight.BillsNothing, key+".contract", p.Contract, "the contract's id in the billing engine")
-	f.want(freight.ZeroMoney(p.Currency).Stated(), key+".currency", p.Currency, "an ISO 4217 code")
-	_, err := p.tolerance()
-	f.want(err == nil, key+".tolerance_amount", p.ToleranceAmount, "an amount such as \"5.00 USD\" with tolerance_percent beside it, or neither")
+	f.want(freight.ZeroMoney(p.Currency).Stated(), key+".currency", p.Currency, "an ISO 4217 code, such as USD")
+	if p.ToleranceAmount == "" && p.TolerancePercent == "" {
+		return
+	}
+	amount, err := freight.ParseMoney(p.ToleranceAmount)
+	f.want(err == nil && amount.Sign() >= 0 && amount.Currency == p.Currency, key+".tolerance_amount", p.ToleranceAmount, fmt.Sprintf("an amount of zero or more in %s, such as \"5.00 %[1]s\", or neither limit", p.Currency))
+	f.want(percentForm.MatchString(p.TolerancePercent), key+".tolerance_percent", p.TolerancePercent, "0 to 100 with at most 4 decimals, such as \"2.5\", or neither limit")
 }
 
+// percentForm is a decimal from 0 to 100.
+var percentForm = regexp.MustCompile(`^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$`)
+
+// tolerance is of a policy that was checked; zero where it states none.
 func (p Policy) tolerance() (t freight.Tolerance, err error) {
-	if p.ToleranceAmount == "" && p.TolerancePercent == "" {
+	if p.ToleranceAmount == "" {
 		return t, nil
 	}
-	if t.Absolute, err = freight.ParseMoney(p.ToleranceAmount); err != nil {
-		return t, err
-	}
 	t.Percent = p.TolerancePercent
-	_, err = strconv.ParseFloat(p.TolerancePercent, 64) // its form only; the rule reads it as a decimal
+	t.Absolute, err = freight.ParseMoney(p.ToleranceAmount)
 	return t, err
 }
 

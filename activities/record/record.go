@@ -25,6 +25,10 @@ type Approver struct {
 // window is the time over which an approver's limit adds up: a calendar month would invite splitting at its end.
 const window = 30 * 24 * time.Hour
 
+// longestLife bounds how far ahead a decision may expire: 15 minutes of its own, and 5 in which two clocks may differ.
+// One that held for a year could be kept, and used when it suits.
+const longestLife = 20 * time.Minute
+
 // Keeper implements the record activities.
 type Keeper struct {
 	Store     *store.Store
@@ -102,7 +106,7 @@ func (k *Keeper) decide(p freight.Proposal, d freight.Decision, document string,
 	v := kept{Document: document, Above: above, Answer: k.refuse(document, d.Nonce, refusal)}
 	if refusal == "" {
 		v.Answer.Reply.Applied = true
-		v.Answer.Ruling = &freight.Ruling{Dispute: p.Dispute, ChargeRef: p.ChargeRef, Verdict: d.Verdict, Amount: d.Amount, By: d.Approver, Reason: d.Reason, At: now}
+		v.Answer.Ruling = &freight.Ruling{Dispute: p.Dispute, Proposal: d.ProposalHash, ChargeRef: p.ChargeRef, Verdict: d.Verdict, Amount: d.Amount, By: d.Approver, Reason: d.Reason, At: now}
 	}
 	b, err := json.Marshal(v)
 	return string(b), refusal == "", err
@@ -111,6 +115,9 @@ func (k *Keeper) decide(p freight.Proposal, d freight.Decision, document string,
 func (k *Keeper) judge(p freight.Proposal, d freight.Decision, now time.Time, spent spentFunc) (above freight.Money, refusal string, err error) {
 	if err := d.CheckAgainst(p, now); err != nil {
 		return above, err.Error(), nil
+	}
+	if d.ExpiresAt.After(now.Add(longestLife)) {
+		return above, fmt.Sprintf("the decision holds until %s, which is too long: sign it with waybill dispute approve or reject, and set the clock of this machine", d.ExpiresAt.UTC().Format(time.RFC3339)), nil
 	}
 	a, _ := k.approver(d.Approver)
 	if above, err = d.Amount.Sub(p.Expected); err != nil {

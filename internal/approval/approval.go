@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 
+	"filippo.io/edwards25519"
 	"github.com/go-jose/go-jose/v4"
 
 	"waybill/workflows/freight"
@@ -94,6 +95,23 @@ func (k Key) Sign(d freight.Decision) (string, error) {
 	return object.CompactSerialize()
 }
 
+// PublicKey reads the public part of a key as Public writes it. A key of small order, such as all zeros, is refused:
+// anyone can make a signature that it takes for its own.
+func PublicKey(text string) (ed25519.PublicKey, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) != ed25519.PublicKeySize {
+		return nil, errors.New("it is not 43 characters of base64url")
+	}
+	point, err := new(edwards25519.Point).SetBytes(raw)
+	if err != nil {
+		return nil, errors.New("it is no point on the curve of Ed25519")
+	}
+	if new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 1 {
+		return nil, errors.New("it is a weak key, made by no generator")
+	}
+	return raw, nil
+}
+
 // Read checks a signed decision against the public key that keyOf has for its approver, and returns it. The
 // approver named inside is the one whose key signed.
 func Read(jws string, keyOf func(approver string) (public string, ok bool)) (freight.Decision, error) {
@@ -107,11 +125,11 @@ func Read(jws string, keyOf func(approver string) (public string, ok bool)) (fre
 	if !ok {
 		return d, fmt.Errorf("approver %q is not known: add the public key to approvers in the worker's configuration", kid)
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(public)
-	if err != nil || len(raw) != ed25519.PublicKeySize {
-		return d, fmt.Errorf("the public key of approver %q in the configuration is not one", kid)
+	key, err := PublicKey(public)
+	if err != nil {
+		return d, fmt.Errorf("the public key of approver %q in the configuration is not one: %w", kid, err)
 	}
-	b, err := object.Verify(ed25519.PublicKey(raw))
+	b, err := object.Verify(key)
 	if err != nil {
 		return d, fmt.Errorf("the signature is not that of approver %q: sign with the key whose public part is configured", kid)
 	}

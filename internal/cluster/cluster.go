@@ -4,23 +4,14 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	namespacepb "go.temporal.io/api/namespace/v1"
-	"go.temporal.io/api/operatorservice/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
-	"google.golang.org/protobuf/types/known/durationpb"
-
-	"waybill/workflows/protocol"
 )
 
 // Options are what a connection has beside Temporal's own settings.
@@ -83,54 +74,4 @@ func Namespace() string {
 		return client.DefaultNamespace
 	}
 	return co.Namespace
-}
-
-// attributes are the search attributes that the stories set.
-func attributes() map[string]enumspb.IndexedValueType {
-	return map[string]enumspb.IndexedValueType{
-		protocol.StageAttribute.GetName():      enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		protocol.CustomerAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		protocol.CarrierAttribute.GetName():    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		protocol.ExceptionsAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-		protocol.DeadlineAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_DATETIME,
-	}
-}
-
-// Setup registers what the stories need in the namespace, and waits until a story could use it. An attribute
-// that is not registered would wedge every task of every shipment.
-func Setup(ctx context.Context, c client.Client, namespace string, retention time.Duration) error {
-	var already *serviceerror.AlreadyExists
-	_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: attributes()})
-	if err != nil && !errors.As(err, &already) {
-		return fmt.Errorf("temporal: register search attributes: %w", err)
-	}
-	_, err = c.WorkflowService().UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{Namespace: namespace, Config: &namespacepb.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(retention)}})
-	if err != nil {
-		return fmt.Errorf("temporal: set retention: %w", err)
-	}
-	for {
-		missing, err := Missing(ctx, c, namespace)
-		if err == nil && len(missing) == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("temporal: search attributes %v do not appear: %w", missing, errors.Join(err, ctx.Err()))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-// Missing names the search attributes that the namespace lacks.
-func Missing(ctx context.Context, c client.Client, namespace string) (names []string, err error) {
-	have, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
-	if err != nil {
-		return nil, fmt.Errorf("temporal: list search attributes: %w", err)
-	}
-	for name, kind := range attributes() {
-		if have.GetCustomAttributes()[name] != kind {
-			names = append(names, name)
-		}
-	}
-	return names, nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -43,8 +44,10 @@ func LoadCodec(path, namespace string) (converter.PayloadCodec, error) {
 		return nil, fmt.Errorf("codec keys: %w", err)
 	}
 	var ring Keyring
-	if err := json.Unmarshal(b, &ring); err != nil {
-		return nil, fmt.Errorf("codec keys: %s is no key ring", path)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&ring); err != nil { // its words could hold a part of a key
+		return nil, fmt.Errorf(`codec keys: %s is no key ring: want {"active": "k2", "keys": {"k1": "...", "k2": "..."}}, each key base64 of 32 bytes`, path)
 	}
 	c := &codec{active: ring.Active, sealers: map[string]cipher.AEAD{}, namespace: namespace}
 	for id, text := range ring.Keys {
@@ -61,7 +64,7 @@ func LoadCodec(path, namespace string) (converter.PayloadCodec, error) {
 		}
 	}
 	if c.sealers[c.active] == nil {
-		return nil, fmt.Errorf("codec keys: active key %q is not in %s", ring.Active, path)
+		return nil, fmt.Errorf("codec keys: active key %q is not among the keys of %s", ring.Active, path)
 	}
 	return c, nil
 }
@@ -110,7 +113,7 @@ func (c *codec) open(p *commonpb.Payload) (*commonpb.Payload, error) {
 	id := string(p.GetMetadata()[keyIDMetadata])
 	seal := c.sealers[id]
 	if seal == nil {
-		return nil, fmt.Errorf("codec: key %q is not in the key ring", id)
+		return nil, fmt.Errorf("codec: key %q is not in the key ring: keep old keys in it as long as histories are kept", id)
 	}
 	data := p.GetData()
 	if len(data) < seal.NonceSize() {

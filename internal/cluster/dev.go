@@ -15,11 +15,16 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// Dev is a Temporal server for development: one process, one SQLite file, with its UI.
+// Dev is a Temporal server for development: one process, one SQLite file, with its UI. It can be killed and
+// started again on its file.
 type Dev struct {
 	Address string
 	UI      string
-	cmd     *exec.Cmd
+
+	o    DevOptions
+	cli  string
+	cmd  *exec.Cmd
+	done chan struct{}
 }
 
 // DevOptions say where a development server keeps its data and listens.
@@ -28,6 +33,7 @@ type DevOptions struct {
 	Port   int
 	UIPort int
 	Output io.Writer
+	Config []string // dynamic configuration, KEY=JSON each
 }
 
 // FindCLI finds the temporal program: TEMPORAL_CLI, PATH, or .bin of a folder above.
@@ -58,18 +64,30 @@ func StartDev(ctx context.Context, o DevOptions) (*Dev, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dev{Address: "127.0.0.1:" + strconv.Itoa(o.Port), UI: "http://127.0.0.1:" + strconv.Itoa(o.UIPort)}
-	d.cmd = exec.Command(cli, "server", "start-dev", "--db-filename", o.File, "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
-		"--ip", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--log-level", "error")
-	d.cmd.Stdout, d.cmd.Stderr = o.Output, o.Output
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := d.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start temporal: %w", err)
+	d := &Dev{Address: "127.0.0.1:" + strconv.Itoa(o.Port), UI: "http://127.0.0.1:" + strconv.Itoa(o.UIPort), o: o, cli: cli}
+	return d, d.Start(ctx)
+}
+
+// Start starts a server that was stopped or killed, and waits until it answers.
+func (d *Dev) Start(ctx context.Context) error {
+	args := []string{"server", "start-dev", "--db-filename", d.o.File, "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal",
+		"--ip", "127.0.0.1", "--port", strconv.Itoa(d.o.Port), "--ui-port", strconv.Itoa(d.o.UIPort), "--log-level", "error"}
+	for _, c := range d.o.Config {
+		args = append(args, "--dynamic-config-value", c)
 	}
+	cmd := exec.Command(d.cli, args...)
+	cmd.Stdout, cmd.Stderr = d.o.Output, d.o.Output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start temporal: %w", err)
+	}
+	d.cmd, d.done = cmd, make(chan struct{})
+	go func(done chan struct{}) { _ = cmd.Wait(); close(done) }(d.done) // how it ended is in its output
 	if err := d.await(ctx); err != nil {
-		return nil, errors.Join(err, d.Stop())
+		d.Stop()
+		return err
 	}
-	return d, nil
+	return nil
 }
 
 func (d *Dev) await(ctx context.Context) error {
@@ -82,6 +100,8 @@ func (d *Dev) await(ctx context.Context) error {
 			return nil
 		}
 		select {
+		case <-d.done:
+			return fmt.Errorf("temporal ended while starting on %s: see its output", d.Address)
 		case <-ctx.Done():
 			return fmt.Errorf("temporal does not answer on %s: %w", d.Address, err)
 		case <-time.After(100 * time.Millisecond):
@@ -89,19 +109,21 @@ func (d *Dev) await(ctx context.Context) error {
 	}
 }
 
+// Pid is the process id, for whoever measures it.
+func (d *Dev) Pid() int { return d.cmd.Process.Pid }
+
+// Kill ends the server at once, as a power cut would.
+func (d *Dev) Kill() { d.end(syscall.SIGKILL) }
+
 // Stop ends the server.
-func (d *Dev) Stop() error {
-	if d.cmd.Process == nil {
-		return nil
-	}
-	_ = d.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	done := make(chan struct{})
-	go func() { _ = d.cmd.Wait(); close(done) }()
+func (d *Dev) Stop() { d.end(syscall.SIGTERM) }
+
+func (d *Dev) end(s syscall.Signal) {
+	_ = d.cmd.Process.Signal(s) // it may have ended
 	select {
-	case <-done:
+	case <-d.done:
 	case <-time.After(5 * time.Second):
 		_ = d.cmd.Process.Kill()
-		<-done
+		<-d.done
 	}
-	return nil
 }

@@ -2,12 +2,11 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,39 +33,6 @@ type Delivery struct {
 	Reason     string            `json:"reason,omitzero"`
 }
 
-// ErrConflict means that an id came again with another body: a fault of the sender's, or a forgery.
-var ErrConflict = errors.New("this id was received before with another body")
-
-// Accept commits a delivery. The same one again is reported as a repeat; nil means it is on disk.
-func (s *Store) Accept(ctx context.Context, d Delivery) (repeat bool, err error) {
-	sum := sha256.Sum256(d.Body)
-	hash := hex.EncodeToString(sum[:])
-	headers, err := json.Marshal(d.Headers)
-	if err != nil {
-		return false, wrap("headers", err)
-	}
-	err = s.tx(ctx, "accept", func(t *sql.Tx) error {
-		var known string
-		switch err := t.QueryRowContext(ctx, `SELECT body_sha256 FROM inbox WHERE source = $1 AND delivery_id = $2`, d.Source, d.ID).Scan(&known); {
-		case err == nil && known == hash:
-			repeat = true
-			return nil
-		case err == nil:
-			return ErrConflict
-		case !errors.Is(err, sql.ErrNoRows):
-			return err
-		}
-		seq, err := next(ctx, t, "inbox")
-		if err != nil {
-			return err
-		}
-		_, err = t.ExecContext(ctx, `INSERT INTO inbox (seq, source, delivery_id, body, body_sha256, headers, verified_by, received_at, state, reason)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, seq, d.Source, d.ID, d.Body, hash, string(headers), d.VerifiedBy, stamp(d.ReceivedAt), d.State, d.Reason)
-		return err
-	})
-	return repeat, err
-}
-
 const deliveryColumns = `seq, source, delivery_id, body, headers, verified_by, received_at, state, reason`
 
 func scanDelivery(rows interface{ Scan(...any) error }) (d Delivery, err error) {
@@ -78,16 +44,29 @@ func scanDelivery(rows interface{ Scan(...any) error }) (d Delivery, err error) 
 	return d, json.Unmarshal([]byte(headers), &d.Headers)
 }
 
-// Waiting lists pending deliveries, oldest first, at most limit.
-func (s *Store) Waiting(ctx context.Context, limit int) ([]Delivery, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM inbox WHERE state = 'pending' ORDER BY seq LIMIT $1`, limit)
+// Waiting lists pending deliveries, oldest first, at most limit, without those of the sources in except.
+func (s *Store) Waiting(ctx context.Context, limit int, except ...string) ([]Delivery, error) {
+	q, args := `SELECT `+deliveryColumns+` FROM inbox WHERE state = 'pending'`, []any{limit}
+	if len(except) > 0 {
+		q, args = q+` AND source NOT IN (`+places(2, len(except), 1)+`)`, append(args, anys(except)...)
+	}
+	rows, err := s.read.QueryContext(ctx, q+` ORDER BY seq LIMIT $1`, args...)
 	ds, err := all(rows, err, func(r *sql.Rows) (Delivery, error) { return scanDelivery(r) })
 	return ds, wrap("waiting deliveries", err)
 }
 
 // Deliveries lists the newest deliveries of a state and source, "" for any of either, at most limit.
 func (s *Store) Deliveries(ctx context.Context, state DeliveryState, source string, limit int) ([]Delivery, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM inbox WHERE ($1 = '' OR state = $1) AND ($2 = '' OR source = $2) ORDER BY seq DESC LIMIT $3`, string(state), source, limit)
+	q, args := `SELECT `+deliveryColumns+` FROM inbox WHERE 1 = 1`, []any{limit}
+	ask := func(column, value string) {
+		if value != "" { // what is not asked must not stand in the query: no index serves "any"
+			args = append(args, value)
+			q += fmt.Sprintf(" AND %s = $%d", column, len(args))
+		}
+	}
+	ask("state", string(state))
+	ask("source", source)
+	rows, err := s.read.QueryContext(ctx, q+` ORDER BY seq DESC LIMIT $1`, args...)
 	ds, err := all(rows, err, func(r *sql.Rows) (Delivery, error) { return scanDelivery(r) })
 	return ds, wrap("deliveries", err)
 }
@@ -101,8 +80,35 @@ func (s *Store) Delivery(ctx context.Context, seq int64) (Delivery, error) {
 	return d, wrap("delivery", err)
 }
 
-// SetDelivery marks a delivery done, or dead with the reason.
+// DeliveryCounts counts the deliveries by state.
+func (s *Store) DeliveryCounts(ctx context.Context) (map[DeliveryState]int, error) {
+	return counts[DeliveryState](ctx, s, "inbox")
+}
+
+// SetDelivery marks a pending delivery done, or dead with the reason, or any delivery pending, to be read again. One
+// that another has marked meanwhile stays as it is.
 func (s *Store) SetDelivery(ctx context.Context, seq int64, state DeliveryState, reason string) error {
-	_, err := s.write.ExecContext(ctx, `UPDATE inbox SET state = $1, reason = $2 WHERE seq = $3`, state, reason, seq)
-	return wrap("set delivery", err)
+	return s.tx(ctx, "set delivery", func(t *sql.Tx) error {
+		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = $1, reason = $2 WHERE seq = $3 AND (state = 'pending' OR $1 = 'pending')`, string(state), plain(reason), seq)
+		return err
+	})
+}
+
+// plain makes a text that quotes a partner's bytes one that any database holds.
+func plain(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
+}
+
+// counts counts the rows of a table by their state.
+func counts[S ~string](ctx context.Context, s *Store, table string) (map[S]int, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT state, count(*) FROM `+table+` GROUP BY state`)
+	counts := map[S]int{}
+	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
+		var state S
+		var n int
+		err := r.Scan(&state, &n)
+		counts[state] = n
+		return struct{}{}, err
+	})
+	return counts, wrap("count "+table, err)
 }

@@ -36,7 +36,8 @@ func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 			return err
 		}
 		if e.Final != nil {
-			if _, err := t.ExecContext(ctx, `INSERT INTO finals (shipment, snapshot) VALUES ($1, $2) ON CONFLICT (shipment) DO UPDATE SET snapshot = excluded.snapshot`, string(e.View.Shipment), toJSON(e.Final)); err != nil {
+			if _, err := t.ExecContext(ctx, `INSERT INTO finals (shipment, revision, snapshot) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET revision = excluded.revision, snapshot = excluded.snapshot
+				WHERE excluded.revision > finals.revision`, string(e.View.Shipment), e.View.Revision, toJSON(e.Final)); err != nil {
 				return err
 			}
 		}
@@ -45,6 +46,8 @@ func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 	return last, err
 }
 
+// putView files a view that is newer than the one it has. Either way the shipment's row is locked, so that two
+// records of one shipment follow each other.
 func putView(ctx context.Context, t *sql.Tx, v freight.View) error {
 	var move int64
 	if v.Invoice != nil {
@@ -66,9 +69,9 @@ func bit(b bool) int {
 
 // putAudits appends what is new to the shipment's chain.
 func putAudits(ctx context.Context, t *sql.Tx, id freight.ShipmentID, es []freight.AuditEntry) (last int64, err error) {
-	var hash string
-	err = t.QueryRowContext(ctx, `SELECT n, hash FROM audit WHERE shipment = $1 ORDER BY n DESC LIMIT 1`, string(id)).Scan(&last, &hash)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	head, known := start(id), int64(0)
+	err = t.QueryRowContext(ctx, `SELECT n, hash FROM audit_heads WHERE shipment = $1`, string(id)).Scan(&known, &head)
+	if last = known; err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, err
 	}
 	for _, e := range es {
@@ -78,14 +81,21 @@ func putAudits(ctx context.Context, t *sql.Tx, id freight.ShipmentID, es []freig
 		case e.N != last+1:
 			return last, fmt.Errorf("audit entry %d of %s follows %d: one is missing", e.N, id, last)
 		}
-		text := toJSON(e)
-		hash, last = link(hash, text), e.N
-		if _, err := t.ExecContext(ctx, `INSERT INTO audit (shipment, n, entry, hash) VALUES ($1, $2, $3, $4)`, string(id), e.N, text, hash); err != nil {
+		entry := toJSON(e)
+		head, last = link(head, entry), e.N
+		if _, err := t.ExecContext(ctx, `INSERT INTO audit (shipment, n, entry, hash) VALUES ($1, $2, $3, $4)`, string(id), e.N, entry, head); err != nil {
 			return last, err
 		}
 	}
-	return last, nil
+	if last == known {
+		return last, nil
+	}
+	_, err = t.ExecContext(ctx, `INSERT INTO audit_heads (shipment, n, hash) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET n = excluded.n, hash = excluded.hash`, string(id), last, head)
+	return last, err
 }
+
+// start begins a chain, of this shipment and no other.
+func start(id freight.ShipmentID) string { return link("", string(id)) }
 
 // link chains an entry to the one before it.
 func link(previous, entry string) string {
@@ -93,42 +103,29 @@ func link(previous, entry string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// always is the time in which our own ids hold: nobody uses them again.
+var always = [2]string{stamp(time.Time{}), stamp(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}
+
+// putReferences registers the numbers of a shipment, and tries the scans again that wait for one of them.
 func (s *Store) putReferences(ctx context.Context, t *sql.Tx, e Entry) error {
-	now := s.now()
-	for _, r := range e.References {
-		if _, err := t.ExecContext(ctx, `INSERT INTO refs (kind, carrier, value, shipment, since, until) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-			string(r.Kind), string(r.Carrier), r.Value, string(e.View.Shipment), stamp(now.Add(-referenceLife)), stamp(now.Add(referenceLife))); err != nil {
-			return err
-		}
-	}
 	if len(e.References) == 0 {
 		return nil
 	}
-	return s.redrive(ctx, t)
-}
-
-// redrive tries the scans again that nobody could place.
-func (s *Store) redrive(ctx context.Context, t *sql.Tx) error {
-	type row struct {
-		seq        int64
-		scan, refs string
-	}
-	rows, err := t.QueryContext(ctx, `SELECT seq, scan, refs FROM scans WHERE state = 'unmatched' ORDER BY seq LIMIT 1000`)
-	waiting, err := all(rows, err, func(r *sql.Rows) (w row, err error) { return w, r.Scan(&w.seq, &w.scan, &w.refs) })
-	if err != nil {
+	if err := s.holdReferences(ctx, t, false, e.References); err != nil {
 		return err
 	}
-	for _, w := range waiting {
-		var scan freight.Scan
-		var refs []freight.Reference
-		if err := errors.Join(json.Unmarshal([]byte(w.scan), &scan), json.Unmarshal([]byte(w.refs), &refs)); err != nil {
-			return err
+	now := s.now()
+	for _, r := range e.References {
+		span := [2]string{stamp(now.Add(-referenceLife)), stamp(now.Add(referenceLife))}
+		if r.Kind == freight.RefShipment {
+			span = always
 		}
-		if _, err := s.match(ctx, t, w.seq, scan, refs); err != nil {
+		if _, err := t.ExecContext(ctx, `INSERT INTO refs (kind, carrier, value, shipment, since, until) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+			string(r.Kind), string(r.Carrier), r.Value, string(e.View.Shipment), span[0], span[1]); err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.redrive(ctx, t, e.References)
 }
 
 // Audit reads a shipment's audit trail.
@@ -150,17 +147,26 @@ func (s *Store) VerifyChain(ctx context.Context, id freight.ShipmentID) (n int64
 		n           int64
 		entry, hash string
 	}
+	// The head is read first: what is appended after it is no fault.
+	head := row{hash: start(id)}
+	err = s.read.QueryRowContext(ctx, `SELECT n, hash FROM audit_heads WHERE shipment = $1`, string(id)).Scan(&head.n, &head.hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, wrap("audit", err)
+	}
 	rows, err := s.read.QueryContext(ctx, `SELECT n, entry, hash FROM audit WHERE shipment = $1 ORDER BY n`, string(id))
 	es, err := all(rows, err, func(r *sql.Rows) (e row, err error) { return e, r.Scan(&e.n, &e.entry, &e.hash) })
 	if err != nil {
 		return 0, wrap("audit", err)
 	}
-	hash := ""
+	hash := start(id)
 	for _, e := range es {
 		n++
-		if hash = link(hash, e.entry); e.n != n || hash != e.hash {
+		if hash = link(hash, e.entry); e.n != n || hash != e.hash || n == head.n && hash != head.hash {
 			return n, fmt.Errorf("store: audit trail of %s is broken at entry %d: it was changed, or one before it was removed", id, n)
 		}
+	}
+	if n < head.n {
+		return n, fmt.Errorf("store: audit trail of %s ends at entry %d of %d: the rest was removed", id, n, head.n)
 	}
 	return n, nil
 }
@@ -172,11 +178,21 @@ type Unsettled struct {
 	Told     string // the payment state last told to the shipment
 }
 
-// Unsettled lists posted invoices that are not settled, at most limit.
+// Unsettled lists posted invoices that are not settled, at most limit. The next call goes on where this one ended,
+// and from the beginning after the last, so that every one has its turn.
 func (s *Store) Unsettled(ctx context.Context, limit int) ([]Unsettled, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT v.shipment, v.move, coalesce(p.told, '') FROM views v LEFT JOIN payments p ON p.move = v.move WHERE v.settled = 0 AND v.move > 0 ORDER BY v.move LIMIT $1`, limit)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows, err := s.read.QueryContext(ctx, `SELECT v.shipment, v.move, coalesce(p.told, '') FROM views v LEFT JOIN payments p ON p.move = v.move WHERE v.settled = 0 AND v.move > $1 ORDER BY v.move LIMIT $2`, s.lastMove, limit)
 	us, err := all(rows, err, func(r *sql.Rows) (u Unsettled, err error) { return u, r.Scan(&u.Shipment, &u.Move, &u.Told) })
-	return us, wrap("unsettled", err)
+	if err != nil {
+		return nil, wrap("unsettled", err)
+	}
+	s.lastMove = 0
+	if len(us) == limit {
+		s.lastMove = us[limit-1].Move
+	}
+	return us, nil
 }
 
 // Told notes the payment state that the shipment was told.
@@ -196,33 +212,4 @@ func (s *Store) View(ctx context.Context, id freight.ShipmentID) (v freight.View
 		err = json.Unmarshal([]byte(text), &v)
 	}
 	return v, err == nil, wrap("view", err)
-}
-
-// UseOnce runs decide for a name that has not been used and keeps its result; for one that has, it returns the
-// kept owner and result. Decide runs in the transaction: what it reads through spent cannot change before it commits.
-func (s *Store) UseOnce(ctx context.Context, kind, name, owner string, decide func(spent func(kind, prefix string, since time.Time) ([]string, error)) (result string, keep bool, err error)) (heldBy, result string, err error) {
-	err = s.tx(ctx, "use once", func(t *sql.Tx) error {
-		err := t.QueryRowContext(ctx, `SELECT owner, result FROM used WHERE kind = $1 AND name = $2`, kind, name).Scan(&heldBy, &result)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		r, keep, err := decide(func(kind, prefix string, since time.Time) ([]string, error) {
-			return spent(ctx, t, kind, prefix, since)
-		})
-		if err != nil {
-			return err
-		}
-		heldBy, result = owner, r
-		if !keep {
-			return nil
-		}
-		_, err = t.ExecContext(ctx, `INSERT INTO used (kind, name, owner, result, at) VALUES ($1, $2, $3, $4, $5)`, kind, name, owner, r, stamp(s.now()))
-		return err
-	})
-	return heldBy, result, err
-}
-
-func spent(ctx context.Context, t *sql.Tx, kind, prefix string, since time.Time) ([]string, error) {
-	rows, err := t.QueryContext(ctx, `SELECT result FROM used WHERE kind = $1 AND substr(name, 1, length($2)) = $2 AND at >= $3`, kind, prefix, stamp(since))
-	return all(rows, err, func(r *sql.Rows) (result string, err error) { return result, r.Scan(&result) })
 }

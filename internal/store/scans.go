@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -8,8 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"waybill/internal/sabotage"
 	"waybill/workflows/freight"
 )
 
@@ -26,56 +32,136 @@ type Incoming struct {
 	Documents  []Document
 }
 
+// Filing is what one delivery was decoded to.
+type Filing struct {
+	Delivery int64
+	Scans    []Incoming
+}
+
 // Admission says what became of the scans of a delivery.
 type Admission struct {
+	Elsewhere               bool // it was not pending, or another relay is at it: nothing was done
 	New, Repeats, Unmatched int
 }
 
-// Admit files the scans of one delivery and marks it done, in one transaction: repeats are dropped, documents
-// kept, shipments found, numbers given.
-func (s *Store) Admit(ctx context.Context, delivery int64, in []Incoming) (a Admission, err error) {
-	err = s.tx(ctx, "admit", func(t *sql.Tx) error {
-		for _, i := range in {
-			if err := s.admitOne(ctx, t, delivery, i, &a); err != nil {
-				return err
-			}
-		}
-		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '' WHERE seq = $1`, delivery)
-		return err
-	})
-	return a, err
+// Admit files the scans of one delivery; see AdmitAll.
+func (s *Store) Admit(ctx context.Context, delivery int64, in []Incoming) (Admission, error) {
+	as, err := s.AdmitAll(ctx, []Filing{{delivery, in}})
+	if err != nil {
+		return Admission{}, err
+	}
+	return as[0], nil
 }
 
-func (s *Store) admitOne(ctx context.Context, t *sql.Tx, delivery int64, i Incoming, a *Admission) error {
-	for _, d := range i.Documents {
-		if _, err := t.ExecContext(ctx, `INSERT INTO documents (sha256, body, media_type, signer) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING`, d.SHA256, d.Body, d.MediaType, d.Signer); err != nil {
+// AdmitAll files the scans of pending deliveries and marks these done, in one transaction: repeats are dropped,
+// documents kept, shipments found, numbers given.
+func (s *Store) AdmitAll(ctx context.Context, fs []Filing) (as []Admission, err error) {
+	if len(fs) == 0 {
+		return nil, nil
+	}
+	err = s.tx(ctx, "admit", func(t *sql.Tx) error {
+		as = make([]Admission, len(fs))
+		if err := s.holdReferences(ctx, t, true, referencesOf(fs)); err != nil {
+			return err
+		}
+		mine, err := s.claim(ctx, t, fs)
+		if err != nil {
+			return err
+		}
+		var found []placement
+		for i, f := range fs {
+			if as[i].Elsewhere = !mine[f.Delivery]; as[i].Elsewhere {
+				continue
+			}
+			delete(mine, f.Delivery) // the same one again in fs is not ours any more
+			for _, in := range f.Scans {
+				if found, err = s.admitOne(ctx, t, f.Delivery, in, &as[i], found); err != nil {
+					return err
+				}
+			}
+		}
+		return s.number(ctx, t, found)
+	})
+	return as, err
+}
+
+func referencesOf(fs []Filing) (rs []freight.Reference) {
+	for _, f := range fs {
+		for _, in := range f.Scans {
+			rs = append(rs, in.References...)
+		}
+	}
+	return rs
+}
+
+// holdReferences makes admitting a scan and registering a reference it names exclude each other, so that one of the
+// two sees what the other did; scans do not exclude each other. There are 256 names to hold, whatever the number of
+// references, and they are held in one order.
+func (s *Store) holdReferences(ctx context.Context, t *sql.Tx, shared bool, rs []freight.Reference) error {
+	names := map[string]bool{}
+	for _, r := range rs {
+		sum := sha256.Sum256([]byte(string(r.Kind) + "|" + r.Value))
+		names["references/"+hex.EncodeToString(sum[:1])] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := s.hold(ctx, t, name, shared); err != nil {
 			return err
 		}
 	}
-	refs, err := json.Marshal(i.References)
-	if err != nil {
-		return err
+	return nil
+}
+
+// claim marks the deliveries done that are pending and that no other relay is at, and says which.
+func (s *Store) claim(ctx context.Context, t *sql.Tx, fs []Filing) (map[int64]bool, error) {
+	seqs := make([]any, len(fs))
+	for i, f := range fs {
+		seqs[i] = f.Delivery
 	}
-	seq, err := next(ctx, t, "scans")
-	if err != nil {
-		return err
+	in := places(1, len(seqs), 1)
+	rows, err := t.QueryContext(ctx, `SELECT seq FROM inbox WHERE state = 'pending' AND seq IN (`+in+`) ORDER BY seq`+s.dialect.skipLocked, seqs...)
+	mine := map[int64]bool{}
+	seqs, err = all(rows, err, func(r *sql.Rows) (any, error) {
+		var seq int64
+		err := r.Scan(&seq)
+		mine[seq] = true
+		return seq, err
+	})
+	if err != nil || len(seqs) == 0 {
+		return mine, err
 	}
-	res, err := t.ExecContext(ctx, `INSERT INTO scans (seq, scan_key, source, delivery, state, refs, scan, at) VALUES ($1, $2, $3, $4, 'unmatched', $5, $6, $7) ON CONFLICT (scan_key) DO NOTHING`,
-		seq, i.Scan.Key, i.Scan.Source, delivery, string(refs), toJSON(i.Scan), stamp(s.now()))
-	if err != nil {
-		return err
+	_, err = t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '' WHERE seq IN (`+places(1, len(seqs), 1)+`)`, seqs...)
+	return mine, err
+}
+
+// admitOne files a scan that is new. If one shipment is meant, the scan joins those that wait for a number.
+func (s *Store) admitOne(ctx context.Context, t *sql.Tx, delivery int64, i Incoming, a *Admission, found []placement) ([]placement, error) {
+	for _, d := range i.Documents {
+		if _, err := t.ExecContext(ctx, `INSERT INTO documents (sha256, body, media_type, signer) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING`, d.SHA256, d.Body, d.MediaType, d.Signer); err != nil {
+			return nil, err
+		}
 	}
-	if n, _ := res.RowsAffected(); n == 0 {
+	if sabotage.Dedupe {
+		i.Scan.Key += "/" + strconv.FormatInt(delivery, 10)
+	}
+	p := placement{scan: i.Scan, refs: i.References}
+	err := t.QueryRowContext(ctx, `INSERT INTO scans (scan_key, source, delivery, state, refs, scan, at) VALUES ($1, $2, $3, 'unmatched', $4, $5, $6) ON CONFLICT (scan_key) DO NOTHING RETURNING seq`,
+		i.Scan.Key, i.Scan.Source, delivery, toJSON(i.References), toJSON(i.Scan), stamp(s.now())).Scan(&p.seq)
+	if errors.Is(err, sql.ErrNoRows) {
 		a.Repeats++
-		return nil
+		return found, nil
 	}
-	matched, err := s.match(ctx, t, seq, i.Scan, i.References)
-	if matched {
-		a.New++
-	} else {
+	if err != nil {
+		return nil, err
+	}
+	if err := p.match(ctx, t); err != nil {
+		return nil, err
+	}
+	if p.shipment == "" {
 		a.Unmatched++
+		return found, p.leave(ctx, t)
 	}
-	return err
+	a.New++
+	return append(found, p), nil
 }
 
 func toJSON(v any) string {
@@ -86,51 +172,99 @@ func toJSON(v any) string {
 	return string(b)
 }
 
-// match gives a scan to its shipment, with the next number there. Two candidates are as bad as none.
-func (s *Store) match(ctx context.Context, t *sql.Tx, seq int64, scan freight.Scan, refs []freight.Reference) (bool, error) {
-	shipment, err := candidate(ctx, t, refs, scan.OccurredAt)
-	if err != nil || shipment == "" {
-		return false, err
-	}
-	if scan.Invoice != nil {
-		if err := s.claimInvoice(ctx, t, shipment, &scan); err != nil {
-			return false, err
-		}
-	}
-	if scan.Number, err = next(ctx, t, "shipment/"+shipment); err != nil {
-		return false, err
-	}
-	_, err = t.ExecContext(ctx, `UPDATE scans SET shipment = $1, number = $2, state = 'matched', scan = $3 WHERE seq = $4`, shipment, scan.Number, toJSON(scan), seq)
-	return err == nil, err
+// placement is a scan on its way to its shipment.
+type placement struct {
+	seq      int64
+	scan     freight.Scan
+	refs     []freight.Reference
+	shipment string // "": nobody knows
+	why      string // nobody knows
 }
 
-// candidate is the one shipment that a scan's references point to; "" for none or several. A more telling
-// kind of reference is asked first.
-func candidate(ctx context.Context, t *sql.Tx, refs []freight.Reference, at time.Time) (string, error) {
-	for _, kind := range []freight.ReferenceKind{freight.RefShipment, freight.RefTracking, freight.RefPRO, freight.RefBOL, freight.RefOrder, freight.RefCustomer} {
-		found := map[string]bool{}
-		for _, r := range refs {
-			if r.Kind != kind {
-				continue
-			}
-			rows, err := t.QueryContext(ctx, `SELECT shipment FROM refs WHERE kind = $1 AND value = $2 AND (carrier = '' OR $3 = '' OR carrier = $3) AND since <= $4 AND until >= $4`,
-				string(r.Kind), r.Value, string(r.Carrier), stamp(at))
-			ids, err := all(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
-			if err != nil {
-				return "", err
-			}
-			for _, id := range ids {
-				found[id] = true
-			}
-		}
-		if len(found) > 1 {
-			return "", nil
-		}
-		for id := range found {
-			return id, nil
+// match finds the one shipment that the scan's references point to. A more telling kind of reference is asked first;
+// two candidates are as bad as none.
+func (p *placement) match(ctx context.Context, t *sql.Tx) error {
+	found, err := p.candidates(ctx, t)
+	if err != nil {
+		return err
+	}
+	telling := []freight.ReferenceKind{freight.RefShipment, freight.RefTracking, freight.RefPRO, freight.RefBOL, freight.RefOrder, freight.RefCustomer}
+	i := slices.IndexFunc(telling, func(k freight.ReferenceKind) bool { return len(found[k]) > 0 })
+	switch {
+	case i < 0:
+		p.why = "no shipment has these references"
+	case len(found[telling[i]]) > 1:
+		p.why = fmt.Sprintf("its %s is that of several shipments: %s", telling[i], strings.Join(found[telling[i]], ", "))
+	default:
+		p.shipment = found[telling[i]][0]
+	}
+	return nil
+}
+
+// candidates are the shipments with a reference of the scan's that held when it occurred, by kind of reference.
+func (p *placement) candidates(ctx context.Context, t *sql.Tx) (map[freight.ReferenceKind][]string, error) {
+	found := map[freight.ReferenceKind][]string{}
+	if len(p.refs) == 0 {
+		return found, nil
+	}
+	args := []any{stamp(p.scan.OccurredAt)}
+	var ors []string
+	for _, r := range p.refs {
+		n := len(args)
+		ors = append(ors, fmt.Sprintf(`kind = $%d AND value = $%d AND (carrier = '' OR $%d = '' OR carrier = $%d)`, n+1, n+2, n+3, n+3))
+		args = append(args, string(r.Kind), r.Value, string(p.carrierOf(r)))
+	}
+	rows, err := t.QueryContext(ctx, `SELECT DISTINCT kind, shipment FROM refs WHERE since <= $1 AND until >= $1 AND (`+strings.Join(ors, " OR ")+`) ORDER BY kind, shipment`, args...)
+	_, err = all(rows, err, func(r *sql.Rows) (id string, err error) {
+		var kind freight.ReferenceKind
+		err = r.Scan(&kind, &id)
+		found[kind] = append(found[kind], id)
+		return id, err
+	})
+	return found, err
+}
+
+// carrierOf is the carrier whose number a reference is: two carriers may have given the same. "" is any.
+func (p *placement) carrierOf(r freight.Reference) freight.CarrierCode {
+	if r.Kind == freight.RefTracking || r.Kind == freight.RefPRO {
+		return cmp.Or(r.Carrier, p.scan.Carrier)
+	}
+	return r.Carrier
+}
+
+// leave keeps a scan nobody can place where registering one of its references finds it.
+func (p *placement) leave(ctx context.Context, t *sql.Tx) error {
+	if _, err := t.ExecContext(ctx, `UPDATE scans SET reason = $1 WHERE seq = $2`, p.why, p.seq); err != nil {
+		return err
+	}
+	for _, r := range p.refs {
+		if _, err := t.ExecContext(ctx, `INSERT INTO unmatched_refs (kind, value, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, string(r.Kind), r.Value, p.seq); err != nil {
+			return err
 		}
 	}
-	return "", nil
+	return nil
+}
+
+// number gives each scan the next number of its shipment. Shipments are taken in one order, so that two who number
+// wait for each other and not in a circle; scans of a shipment keep theirs.
+func (s *Store) number(ctx context.Context, t *sql.Tx, found []placement) error {
+	slices.SortStableFunc(found, func(a, b placement) int { return strings.Compare(a.shipment, b.shipment) })
+	for _, p := range found {
+		if p.scan.Invoice != nil {
+			if err := s.claimInvoice(ctx, t, p.shipment, &p.scan); err != nil {
+				return err
+			}
+		}
+		err := t.QueryRowContext(ctx, `INSERT INTO outbox (shipment, last, due) VALUES ($1, 1, $2) ON CONFLICT (shipment) DO UPDATE
+			SET last = outbox.last + 1, due = CASE WHEN outbox.due = '' THEN excluded.due ELSE outbox.due END RETURNING last`, p.shipment, stamp(s.now())).Scan(&p.scan.Number)
+		if err != nil {
+			return err
+		}
+		if _, err := t.ExecContext(ctx, `UPDATE scans SET shipment = $1, number = $2, state = 'matched', reason = '', scan = $3 WHERE seq = $4`, p.shipment, p.scan.Number, toJSON(p.scan), p.seq); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // claimInvoice makes a carrier's invoice number hold once: a second bill under it says whose it is.
@@ -139,109 +273,115 @@ func (s *Store) claimInvoice(ctx context.Context, t *sql.Tx, shipment string, sc
 	name := string(inv.Carrier) + "|" + inv.Number
 	sum := sha256.Sum256([]byte(toJSON(inv)))
 	content := hex.EncodeToString(sum[:])
+	if _, err := t.ExecContext(ctx, `INSERT INTO used (kind, name, owner, result, at) VALUES ('carrier-invoice', $1, $2, $3, $4) ON CONFLICT DO NOTHING`, name, shipment, content, stamp(s.now())); err != nil {
+		return err
+	}
 	var owner, held string
-	err := t.QueryRowContext(ctx, `SELECT owner, result FROM used WHERE kind = 'carrier-invoice' AND name = $1`, name).Scan(&owner, &held)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		_, err = t.ExecContext(ctx, `INSERT INTO used (kind, name, owner, result, at) VALUES ('carrier-invoice', $1, $2, $3, $4)`, name, shipment, content, stamp(s.now()))
+	if err := t.QueryRowContext(ctx, `SELECT owner, result FROM used WHERE kind = 'carrier-invoice' AND name = $1`, name).Scan(&owner, &held); err != nil {
 		return err
-	case err != nil:
-		return err
-	case owner != shipment || held != content:
+	}
+	if owner != shipment || held != content {
 		inv.DuplicateOf = owner
 		scan.Invoice = &inv
 	}
 	return nil
 }
 
-// Batch is what waits to be sent to one shipment.
-type Batch struct {
-	Shipment freight.ShipmentID
-	Scans    []freight.Scan
-}
-
-// Lease takes shipments that have scans waiting, each for this holder alone until the lease runs out, and
-// returns all that waits for each, in order, at most perBatch. A shipment is taken once its oldest scan has waited
-// for gather, so that what comes in one burst goes in one signal.
-func (s *Store) Lease(ctx context.Context, holder string, span, gather time.Duration, shipments, perBatch int) (bs []Batch, err error) {
-	err = s.tx(ctx, "lease", func(t *sql.Tx) error {
-		now := s.now()
-		rows, err := t.QueryContext(ctx, `SELECT DISTINCT shipment FROM scans WHERE state = 'matched' AND at <= $3
-			AND shipment NOT IN (SELECT name FROM leases WHERE until > $1) ORDER BY shipment LIMIT $2`, stamp(now), shipments, stamp(now.Add(-gather)))
-		ids, err := all(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+// redrive tries the scans again that name one of these references.
+func (s *Store) redrive(ctx context.Context, t *sql.Tx, rs []freight.Reference) error {
+	var found []placement
+	tried := map[int64]bool{}
+	for _, r := range rs {
+		rows, err := t.QueryContext(ctx, `SELECT seq, scan, refs FROM scans WHERE state = 'unmatched' AND seq IN (SELECT seq FROM unmatched_refs WHERE kind = $1 AND value = $2) ORDER BY seq`+s.dialect.forUpdate, string(r.Kind), r.Value)
+		ps, err := all(rows, err, scanPlacement)
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if _, err := t.ExecContext(ctx, `INSERT INTO leases (name, holder, until) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until`, id, holder, stamp(now.Add(span))); err != nil {
+		for _, p := range ps {
+			if tried[p.seq] {
+				continue
+			}
+			tried[p.seq] = true
+			if err := p.again(ctx, t); err != nil {
 				return err
 			}
-			scans, err := waitingScans(ctx, t, id, perBatch)
-			if err != nil {
-				return err
+			if p.shipment != "" {
+				found = append(found, p)
 			}
-			bs = append(bs, Batch{freight.ShipmentID(id), scans})
 		}
-		return nil
-	})
-	return bs, err
+	}
+	slices.SortFunc(found, func(a, b placement) int { return cmp.Compare(a.seq, b.seq) })
+	return s.number(ctx, t, found)
 }
 
-func waitingScans(ctx context.Context, t *sql.Tx, shipment string, limit int) ([]freight.Scan, error) {
-	rows, err := t.QueryContext(ctx, `SELECT scan FROM scans WHERE shipment = $1 AND state = 'matched' ORDER BY number LIMIT $2`, shipment, limit)
-	return all(rows, err, func(r *sql.Rows) (scan freight.Scan, err error) {
-		var text string
-		if err := r.Scan(&text); err != nil {
-			return scan, err
-		}
-		return scan, json.Unmarshal([]byte(text), &scan)
-	})
+func scanPlacement(r *sql.Rows) (p placement, err error) {
+	var scan, refs string
+	if err := r.Scan(&p.seq, &scan, &refs); err != nil {
+		return p, err
+	}
+	return p, errors.Join(json.Unmarshal([]byte(scan), &p.scan), json.Unmarshal([]byte(refs), &p.refs))
 }
 
-// Sent marks a batch as sent and gives its lease back, if holder still has it. A holder that lost it changes
-// nothing: whoever has it sends again, and the story knows the numbers.
-func (s *Store) Sent(ctx context.Context, holder string, b Batch) error {
-	return s.settleBatch(ctx, holder, b, "sent")
-}
-
-// Late marks a batch for a shipment that has closed.
-func (s *Store) Late(ctx context.Context, holder string, b Batch) error {
-	return s.settleBatch(ctx, holder, b, "late")
-}
-
-func (s *Store) settleBatch(ctx context.Context, holder string, b Batch, state string) error {
-	return s.tx(ctx, "settle batch", func(t *sql.Tx) error {
-		res, err := t.ExecContext(ctx, `DELETE FROM leases WHERE name = $1 AND holder = $2`, string(b.Shipment), holder)
-		if err != nil {
-			return err
-		}
-		if n, _ := res.RowsAffected(); n == 0 {
-			return nil
-		}
-		_, err = t.ExecContext(ctx, `UPDATE scans SET state = $1 WHERE shipment = $2 AND state = 'matched' AND number <= $3`, state, string(b.Shipment), b.Scans[len(b.Scans)-1].Number)
+// again matches an unmatched scan anew.
+func (p *placement) again(ctx context.Context, t *sql.Tx) error {
+	if err := p.match(ctx, t); err != nil {
 		return err
-	})
+	}
+	if p.shipment == "" {
+		_, err := t.ExecContext(ctx, `UPDATE scans SET reason = $1 WHERE seq = $2`, p.why, p.seq)
+		return err
+	}
+	_, err := t.ExecContext(ctx, `DELETE FROM unmatched_refs WHERE seq = $1`, p.seq)
+	return err
 }
 
-// Closed reports whether the shipment has left its closing snapshot.
-func (s *Store) Closed(ctx context.Context, id freight.ShipmentID) (bool, error) {
-	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM finals WHERE shipment = $1`, string(id)).Scan(&n)
-	return n > 0, wrap("closed", err)
+// Stray is a scan that reached no shipment.
+type Stray struct {
+	Seq        int64               `json:"seq"`
+	Source     string              `json:"source"`
+	Delivery   int64               `json:"delivery"`   // Delivery.Seq
+	DeliveryID string              `json:"deliveryId"` // the sender's
+	Milestone  freight.Milestone   `json:"milestone"`
+	OccurredAt time.Time           `json:"occurredAt"`
+	Shipment   freight.ShipmentID  `json:"shipment,omitzero"` // the one that had closed; "" for an unmatched scan
+	References []freight.Reference `json:"references"`
+	Reason     string              `json:"reason,omitzero"` // why it is unmatched
+	At         time.Time           `json:"at"`              // when it was read
+	Age        time.Duration       `json:"age"`             // since then
+}
+
+// Unmatched lists scans nobody could place, oldest first, at most limit. They wait until one of their references is
+// registered.
+func (s *Store) Unmatched(ctx context.Context, limit int) ([]Stray, error) {
+	return s.strays(ctx, "unmatched", limit)
+}
+
+// LateScans lists scans that came after their shipment had closed, oldest first, at most limit.
+func (s *Store) LateScans(ctx context.Context, limit int) ([]Stray, error) {
+	return s.strays(ctx, "late", limit)
+}
+
+func (s *Store) strays(ctx context.Context, state string, limit int) ([]Stray, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT s.seq, s.source, s.delivery, coalesce(i.delivery_id, ''), s.shipment, s.refs, s.scan, s.reason, s.at
+		FROM scans s LEFT JOIN inbox i ON i.seq = s.delivery WHERE s.state = $1 ORDER BY s.seq LIMIT $2`, state, limit)
+	now := s.now()
+	ss, err := all(rows, err, func(r *sql.Rows) (st Stray, err error) {
+		var refs, scan, at string
+		if err := r.Scan(&st.Seq, &st.Source, &st.Delivery, &st.DeliveryID, &st.Shipment, &refs, &scan, &st.Reason, &at); err != nil {
+			return st, err
+		}
+		var said freight.Scan
+		err = errors.Join(json.Unmarshal([]byte(refs), &st.References), json.Unmarshal([]byte(scan), &said))
+		st.Milestone, st.OccurredAt, st.At = said.Milestone, said.OccurredAt, unstamp(at)
+		st.Age = now.Sub(st.At)
+		return st, err
+	})
+	return ss, wrap(state+" scans", err)
 }
 
 // ScanCounts counts the scans by state: matched, sent, unmatched, late.
 func (s *Store) ScanCounts(ctx context.Context) (map[string]int, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT state, count(*) FROM scans GROUP BY state`)
-	counts := map[string]int{}
-	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
-		var state string
-		var n int
-		err := r.Scan(&state, &n)
-		counts[state] = n
-		return struct{}{}, err
-	})
-	return counts, wrap("scan counts", err)
+	return counts[string](ctx, s, "scans")
 }
 
 // Document reads a document by the hash of its bytes.

@@ -1,111 +1,80 @@
 // Package store is the one place with SQL: what was received, what is reported, and what must not happen twice.
-// It runs on a SQLite file, shared by processes of one machine, and is written so that PostgreSQL can follow.
+// It runs on a SQLite file, shared by processes of one machine, or on PostgreSQL, shared by any number of machines.
+// Both have the same tables and run the same statements; what differs is in dialect.go.
 package store
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the pure Go driver, "sqlite"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Store is an open database. Its methods may be called concurrently.
 type Store struct {
-	write *sql.DB // one connection: SQLite has one writer, and waiting here is fairer than in the file
-	read  *sql.DB
-	now   func() time.Time
+	dialect dialect
+	write   *sql.DB
+	read    *sql.DB
+	now     func() time.Time
+	inbox   gate
+
+	mu       sync.Mutex
+	lastMove int64 // where Unsettled goes on
 }
 
-// Open opens "sqlite:PATH", makes the file and its folder if need be, and brings its tables up to date.
-func Open(ctx context.Context, address string) (*Store, error) {
-	path, ok := strings.CutPrefix(address, "sqlite:")
-	if !ok || path == "" {
-		return nil, fmt.Errorf("store url %q: want sqlite:PATH, as in sqlite:/var/lib/waybill/waybill.db", address)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, fmt.Errorf("store: make folder: %w", err)
-	}
+// Option changes how a store works.
+type Option func(*Store)
+
+// WithClock makes the store take the time from now instead of the machine.
+func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = now } }
+
+// Open opens "sqlite:PATH", whose file and folder it makes if need be, or "postgres://USER@HOST/DATABASE". It
+// brings the tables up to date where the user may do so; where not, it says who has to if they are not.
+func Open(ctx context.Context, address string, options ...Option) (*Store, error) {
 	s := &Store{now: time.Now}
+	for _, o := range options {
+		o(s)
+	}
 	var err error
-	if s.write, err = openSQLite(path, "immediate", 1); err != nil {
+	switch scheme, path, _ := strings.Cut(address, ":"); {
+	case scheme == "sqlite" && path != "":
+		err = s.openSQLite(path)
+	case scheme == "postgres" || scheme == "postgresql":
+		err = s.openPostgres(address)
+	default: // the address is not shown: it may hold a password
+		err = errors.New("store url: want sqlite:PATH, as in sqlite:/var/lib/waybill/waybill.db, or postgres://USER@HOST/DATABASE")
+	}
+	if err != nil {
 		return nil, err
 	}
-	if s.read, err = openSQLite(path, "deferred", 4); err != nil {
-		return nil, errors.Join(err, s.write.Close())
-	}
+	s.inbox.slots = make(chan struct{}, s.dialect.groups)
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// busyMillis is how long a statement waits for another process's write.
-const busyMillis = "10000"
-
-func openSQLite(path, lock string, conns int) (*sql.DB, error) {
-	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(" + busyMillis + ")", "journal_mode(wal)", "synchronous(normal)"}}
-	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
-	if err != nil {
-		return nil, fmt.Errorf("store: open %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(conns)
-	return db, nil
-}
-
-func (s *Store) migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("store: migrations: %w", err)
-	}
-	return s.alone(ctx, func() error {
-		p, err := goose.NewProvider(goose.DialectSQLite3, s.write, files)
-		if err != nil {
-			return fmt.Errorf("store: migrations: %w", err)
-		}
-		if _, err := p.Up(ctx); err != nil {
-			return fmt.Errorf("store: migrate: %w", err)
-		}
-		return nil
-	})
-}
-
-// alone runs f again while another process is migrating the same file.
-func (s *Store) alone(ctx context.Context, f func() error) error {
-	const tries = 20
-	var err error
-	for range tries {
-		if err = f(); err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	return err
-}
-
 // Close closes the database.
 func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
 
-// Health says why the store cannot be used; nil if it can.
+var errUndo = errors.New("undo")
+
+// Health says why no delivery can be taken; nil if one can. It takes one, and undoes it.
 func (s *Store) Health(ctx context.Context) error {
-	_, err := s.write.ExecContext(ctx, `INSERT INTO counters (name, value) VALUES ('health', 1) ON CONFLICT (name) DO UPDATE SET value = 1`)
-	return wrap("health", err)
+	err := s.tx(ctx, "health", func(t *sql.Tx) error {
+		if _, err := insertNew(ctx, t, []*arrival{{Delivery: Delivery{Source: "waybill-health", Body: []byte{}, State: Done}}}); err != nil {
+			return err
+		}
+		return errUndo
+	})
+	if errors.Is(err, errUndo) {
+		return nil
+	}
+	return err
 }
 
 func wrap(what string, err error) error {
@@ -115,26 +84,45 @@ func wrap(what string, err error) error {
 	return nil
 }
 
-// tx runs f in one transaction on the writer.
-func (s *Store) tx(ctx context.Context, what string, f func(*sql.Tx) error) error {
-	t, err := s.write.BeginTx(ctx, nil)
+// ErrRefused means that the database cannot hold the data itself: the same again would be refused again.
+var ErrRefused = errors.New("the database refuses this")
+
+// tries bounds how often a transaction is done that others were in the way of.
+const tries = 10
+
+// tx runs f in one transaction, and anew if the database undid it because of another one: f must start from nothing
+// each time.
+func (s *Store) tx(ctx context.Context, what string, f func(*sql.Tx) error) (err error) {
+	for try := range tries {
+		if err = s.once(ctx, f); err == nil || !s.dialect.collided(err) {
+			break
+		}
+		pause := rand.N(time.Millisecond << try)
+		select {
+		case <-ctx.Done():
+			return wrap(what, errors.Join(err, ctx.Err()))
+		case <-time.After(pause):
+		}
+	}
+	if err != nil && s.dialect.refuses(err) {
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return wrap(what, err)
+}
+
+func (s *Store) once(ctx context.Context, f func(*sql.Tx) error) error {
+	t, err := s.write.BeginTx(ctx, s.dialect.begin)
 	if err != nil {
-		return wrap(what, err)
+		return err
 	}
 	defer func() { _ = t.Rollback() }() // after a commit it does nothing
 	if err := f(t); err != nil {
-		return wrap(what, err)
+		return err
 	}
-	return wrap(what, t.Commit())
+	return t.Commit()
 }
 
-// next draws the next value of a counter, from 1.
-func next(ctx context.Context, t *sql.Tx, name string) (n int64, err error) {
-	err = t.QueryRowContext(ctx, `INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`, name).Scan(&n)
-	return n, err
-}
-
-const stampForm = "2006-01-02T15:04:05.000000000Z" // sorts as text
+const stampForm = "2006-01-02T15:04:05.000000000Z" // sorts as text, in any collation
 
 func stamp(t time.Time) string { return t.UTC().Format(stampForm) }
 
@@ -157,4 +145,37 @@ func all[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) (ts 
 		ts = append(ts, t)
 	}
 	return ts, rows.Err()
+}
+
+// text reads a row of one text.
+func text(r *sql.Rows) (s string, err error) { return s, r.Scan(&s) }
+
+// places writes n groups of placeholders, each of size, numbered from first: "($1,$2),($3,$4)"; without the brackets
+// where size is 1.
+func places(first, n, size int) string {
+	var b strings.Builder
+	for i := range n * size {
+		switch {
+		case i > 0 && i%size == 0 && size > 1:
+			b.WriteString("),(")
+		case i > 0:
+			b.WriteByte(',')
+		case size > 1:
+			b.WriteByte('(')
+		}
+		fmt.Fprintf(&b, "$%d", first+i)
+	}
+	if size > 1 {
+		b.WriteByte(')')
+	}
+	return b.String()
+}
+
+// anys makes arguments of values.
+func anys[T any](vs []T) []any {
+	as := make([]any, len(vs))
+	for i, v := range vs {
+		as[i] = v
+	}
+	return as
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,19 +24,19 @@ import (
 )
 
 // Logger makes a logger: level debug to error, format json or console, to standard error.
-func Logger(level, format string) (*zap.Logger, error) {
-	c := zap.NewProductionConfig()
-	if format == "console" {
-		c = zap.NewDevelopmentConfig()
-		c.DisableStacktrace = true
-	}
+func Logger(level, format string) (*zap.Logger, error) { return LoggerTo(os.Stderr, level, format) }
+
+// LoggerTo is Logger to somewhere else. It writes no stack: an error says itself what was tried.
+func LoggerTo(w io.Writer, level, format string) (*zap.Logger, error) {
 	l, err := zapcore.ParseLevel(level)
 	if err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
+		return nil, fmt.Errorf("telemetry: log level: %w", err)
 	}
-	c.Level = zap.NewAtomicLevelAt(l)
-	c.Sampling = nil
-	return c.Build()
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	if format == "console" {
+		encoder = zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), l), zap.AddCaller()), nil
 }
 
 // ForTemporal is the logger as the Temporal SDK takes it.

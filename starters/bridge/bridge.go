@@ -1,16 +1,16 @@
 // Package bridge takes partners' deliveries: verified, checked, committed to the inbox, answered in
-// milliseconds. It knows neither Temporal nor Odoo. A 2xx means that the delivery is on disk.
+// milliseconds. It knows neither Temporal nor Odoo. A 2xx means that the delivery is committed.
 package bridge
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,206 +31,304 @@ type Inbox interface {
 
 // Source is one partner's way in.
 type Source struct {
-	Name      string
-	Secrets   func() []string // live signing secrets, whsec_...
-	PerSecond float64         // deliveries; 0: no limit
-	Burst     int
-	Limit     int64 // bytes of a body; 0: 256 KiB
+	Name string // in the URL, in the inbox and as a label: 1 to 40 lower-case letters, digits and '-'
+	// Keys are those live now, asked for anew with each delivery so that they can be rotated under load, with what
+	// is wrong with those that cannot be read. They may be live and faulty at once: the live ones still verify.
+	Keys      func() ([]webhook.Key, error)
+	PerSecond float64 // authentic deliveries; 0: no limit
+	Burst     int     // how many may come at once; 0: 1
+	Limit     int64   // bytes of a body; 0: 256 KiB
 }
 
 // Options are what a bridge is made of.
 type Options struct {
 	Inbox     Inbox
 	Sources   []Source
-	HintToken func() string // of Odoo's webhook URL; nil or "" closes that way in
+	HintToken func() (string, error) // of Odoo's webhook URL; nil closes that way in
 	Log       *zap.Logger
-	Metrics   prometheus.Registerer
+	Metrics   prometheus.Registerer // nil: none
 	Now       func() time.Time
+	Patience  time.Duration // how long a delivery waits for the inbox before 503; 0: 8 s, under the 10 s senders give
 }
 
 // Bridge is an http.Handler.
 type Bridge struct {
-	http.Handler
 	o        Options
+	router   http.Handler
 	sources  map[string]*source
+	unknown  *source // does the work of one that is not configured
+	limit    int64   // bytes that are read of any body before it is verified
+	large    chan struct{}
+	hints    *rate.Limiter
 	schema   *schema
-	accepted *prometheus.CounterVec
+	counts   *counts
+	health   health
 	draining atomic.Bool
 }
 
 type source struct {
 	Source
 	limiter *rate.Limiter
+	fault   saidOnce
 }
 
-// defaultLimit bounds a body: an event is some hundred bytes, a document some hundred KiB.
-const defaultLimit = 256 << 10
+const (
+	// DefaultLimit bounds a body: an event is some hundred bytes, 256 KiB hold a carrier invoice of any length.
+	DefaultLimit = 256 << 10
+	// DocumentLimit bounds a body from a source that sends documents: a scanned POD is some hundred KiB, a third more in base64.
+	DocumentLimit = 4 << 20
+	// largeAtATime bounds how many bodies over DefaultLimit are held in memory, whoever sends them: 64 MiB.
+	largeAtATime = 16
+	// patience is under the 10 seconds after which senders give up.
+	patience = 8 * time.Second
+)
 
-// HintSource is the name under which Odoo's hints stand in the inbox.
-const HintSource = "odoo-hint"
+// The labels of what comes from no source that is configured.
+const (
+	// HintSource is the name under which Odoo's hints stand in the inbox.
+	HintSource = "odoo-hint"
+	// unknownSource is the label for deliveries to a source that does not exist.
+	unknownSource = "unknown"
+)
 
-// New makes a bridge.
+var sourceForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+// New makes a bridge. It neither opens the inbox nor reads a key.
 func New(o Options) (*Bridge, error) {
+	if o.Patience == 0 {
+		o.Patience = patience
+	}
 	s, err := compileSchema()
 	if err != nil {
 		return nil, err
 	}
-	b := &Bridge{o: o, schema: s, sources: map[string]*source{}}
-	b.accepted = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_ingest_events_total", Help: "Deliveries by source and outcome."}, []string{"source", "outcome"})
-	if o.Metrics != nil {
-		if err := o.Metrics.Register(b.accepted); err != nil {
-			return nil, err
-		}
+	b := &Bridge{o: o, schema: s, limit: DefaultLimit, large: make(chan struct{}, largeAtATime), hints: rate.NewLimiter(hintsPerSecond, hintBurst)}
+	if b.counts, err = newCounts(o.Metrics); err != nil {
+		return nil, err
 	}
-	for _, src := range o.Sources {
+	if err := b.addSources(); err != nil {
+		return nil, err
+	}
+	b.router = b.routes()
+	return b, nil
+}
+
+func (b *Bridge) addSources() error {
+	b.sources = map[string]*source{}
+	for _, src := range b.o.Sources {
+		if !sourceForm.MatchString(src.Name) || src.Name == HintSource || src.Name == unknownSource || b.sources[src.Name] != nil {
+			return fmt.Errorf("bridge: source %q: want a name of its own of 1 to 40 lower-case letters, digits and '-', other than %s and %s", src.Name, HintSource, unknownSource)
+		}
 		limit := rate.Inf
 		if src.PerSecond > 0 {
 			limit = rate.Limit(src.PerSecond)
 		}
 		if src.Limit == 0 {
-			src.Limit = defaultLimit
+			src.Limit = DefaultLimit
 		}
-		b.sources[src.Name] = &source{src, rate.NewLimiter(limit, max(src.Burst, 1))}
+		b.limit = max(b.limit, src.Limit)
+		b.sources[src.Name] = &source{Source: src, limiter: rate.NewLimiter(limit, max(src.Burst, 1))}
 	}
+	// A source that is not there reads the keys of one that is, so that it takes as long to refuse, and says as little.
+	b.unknown = &source{Source: Source{Name: unknownSource, Keys: func() ([]webhook.Key, error) { return nil, nil }}}
+	if len(b.o.Sources) > 0 {
+		b.unknown.Keys = b.o.Sources[0].Keys
+	}
+	return nil
+}
+
+func (b *Bridge) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Post("/v1/events/{source}", b.events)
 	r.Post("/v1/hints/odoo", b.hint)
+	r.Get("/v1/schemas/event.json", serveFile("application/schema+json", eventSchema))
+	r.Get("/openapi.yaml", serveFile("application/yaml", openAPI))
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	r.Get("/readyz", b.ready)
-	b.Handler = r
-	return b, nil
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) { b.refuse(w, r, problemNotFound) })
+	return r
 }
 
-// Drain makes the bridge say that it is not ready, so that new deliveries go elsewhere; those under way end.
+// Drain makes the bridge say that it is not ready, so that new deliveries go elsewhere; those that come still
+// are taken, on connections that close after the answer.
 func (b *Bridge) Drain() { b.draining.Store(true) }
 
+// health is what the inbox said last. Anyone may ask whether the bridge is ready; that must not load the inbox.
+type health struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+const (
+	healthFor    = time.Second
+	healthWithin = 2 * time.Second
+)
+
+// Ready says why new deliveries should go elsewhere: nil for no reason.
+func (b *Bridge) Ready(ctx context.Context) error {
+	if b.draining.Load() {
+		return errors.New("the bridge is shutting down")
+	}
+	b.health.mu.Lock()
+	defer b.health.mu.Unlock()
+	if now := b.o.Now(); now.Sub(b.health.at) >= healthFor {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthWithin)
+		defer cancel()
+		b.health.at, b.health.err = now, b.o.Inbox.Health(ctx)
+	}
+	return b.health.err
+}
+
 func (b *Bridge) ready(w http.ResponseWriter, r *http.Request) {
-	if b.draining.Load() || b.o.Inbox.Health(r.Context()) != nil {
-		b.refuse(w, "", problemStore)
+	if b.Ready(r.Context()) != nil {
+		b.refuse(w, r, problemUnavailable)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// noSource stands for a source that is not configured: it takes as long to refuse, and says as little.
-var noSource = &source{Source: Source{Limit: defaultLimit, Secrets: func() []string { return []string{"whsec_d2F5YmlsbA=="} }}, limiter: rate.NewLimiter(rate.Inf, 1)}
-
+// events takes a delivery. Until it is verified, nothing that is answered depends on whether its source exists.
 func (b *Bridge) events(w http.ResponseWriter, r *http.Request) {
-	name := chi.URLParam(r, "source")
-	src, known := b.sources[name]
+	src, known := b.sources[chi.URLParam(r, "source")]
 	if !known {
-		src, name = noSource, "unknown"
+		src = b.unknown
 	}
-	switch r.Header.Get("Content-Type") {
-	case "application/cloudevents+json", "application/json", "application/cloudevents+json; charset=utf-8", "application/json; charset=utf-8":
-	default:
-		b.refuse(w, name, problemMediaType)
+	visitOf(r).source = src.Name
+	if detail := mediaFault(r); detail != "" {
+		b.refuse(w, r, problemMediaType.with(detail))
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, src.Limit))
-	if err != nil {
-		b.refuse(w, name, problemTooLarge.with("the body is over "+strconv.FormatInt(src.Limit, 10)+" bytes: send documents smaller, or fewer at a time"))
+	body, release, refusal := b.read(w, r, b.limit)
+	defer release()
+	if refusal != nil {
+		b.refuse(w, r, *refusal)
 		return
 	}
-	which, err := webhook.Verify(r.Header, body, b.o.Now(), src.Secrets())
-	if err != nil || !known {
-		b.refuse(w, name, problemUnsigned.with(why(err)))
+	which, refusal := b.verify(r, src, known, body)
+	if refusal != nil {
+		b.refuse(w, r, *refusal)
 		return
 	}
-	if !src.limiter.AllowN(b.o.Now(), 1) {
-		b.refuse(w, name, problemThrottled)
+	if size := int64(len(body)); size > src.Limit {
+		b.refuse(w, r, problemTooLarge.with(tooLarge(src.Limit)))
+		return
+	}
+	if wait := throttled(src.limiter, b.o.Now()); wait > 0 {
+		b.refuse(w, r, problemThrottled.after(wait))
 		return
 	}
 	b.take(w, r, src, body, which)
 }
 
-func why(err error) string {
-	if err == nil {
-		return webhook.ErrForged.Error()
+// verify says with which key a delivery is signed. While a key of the source cannot be read, what no other key
+// verifies is put off and not refused: it may be signed with that one.
+func (b *Bridge) verify(r *http.Request, src *source, known bool, body []byte) (which int, refusal *problem) {
+	keys, fault := src.Keys()
+	if known {
+		b.tell(src, fault)
 	}
-	return err.Error()
+	which, err := webhook.Verify(r.Header, body, b.o.Now(), keys)
+	switch {
+	case err == nil && known:
+		b.counts.keys.WithLabelValues(src.Name, strconv.Itoa(which+1)).Inc()
+		visitOf(r).delivery = r.Header.Get(webhook.IDHeader)
+		return which, nil
+	case known && fault != nil && errors.Is(err, webhook.ErrForged):
+		return 0, &problemUnavailable
+	case err == nil:
+		err = webhook.ErrForged
+	}
+	p := problemUnsigned.with(err.Error())
+	return 0, &p
 }
 
-// take commits an authentic delivery. One that cannot be used is kept too, with the reason.
+// CheckKeys reads every source's keys once, so that one that cannot be read shows at the start and not with the
+// first delivery. The other sources are served all the same.
+func (b *Bridge) CheckKeys() {
+	for _, src := range b.sources {
+		_, fault := src.Keys()
+		b.tell(src, fault)
+	}
+}
+
+// tell reports that keys cannot be read, and that they can be again, each once.
+func (b *Bridge) tell(src *source, fault error) {
+	text := ""
+	if fault != nil {
+		text = fault.Error()
+	}
+	if !src.fault.news(text) {
+		return
+	}
+	if fault == nil {
+		b.counts.unreadable.WithLabelValues(src.Name).Set(0)
+		b.o.Log.Info("secrets_readable", zap.String("source", src.Name))
+		return
+	}
+	b.counts.unreadable.WithLabelValues(src.Name).Set(1)
+	b.o.Log.Error("secrets_unreadable", zap.String("source", src.Name), zap.Error(fault))
+}
+
+// throttled draws on a limit; over it, it says how long to wait, and the draw does not count.
+func throttled(l *rate.Limiter, now time.Time) time.Duration {
+	draw := l.ReserveN(now, 1)
+	wait := draw.DelayFrom(now)
+	if wait > 0 {
+		draw.CancelAt(now)
+	}
+	return wait
+}
+
+// take commits an authentic delivery. One that cannot be used is kept too, with the reasons, beside its id: the id
+// stays free for the corrected one.
 func (b *Bridge) take(w http.ResponseWriter, r *http.Request, src *source, body []byte, which int) {
+	id := visitOf(r).delivery
 	d := store.Delivery{
-		Source: src.Name, ID: r.Header.Get(webhook.IDHeader), Body: body, ReceivedAt: b.o.Now(), State: store.Pending,
-		Headers:    map[string]string{"content-type": r.Header.Get("Content-Type"), "user-agent": r.UserAgent()},
+		Source: src.Name, ID: id, Body: body, ReceivedAt: b.o.Now(), State: store.Pending,
+		Headers:    map[string]string{"content-type": cut(r.Header.Get("Content-Type"), 200), "user-agent": cut(r.UserAgent(), 200), webhook.IDHeader: id, "x-request-id": visitOf(r).id},
 		VerifiedBy: "standard-webhooks secret " + strconv.Itoa(which+1),
 	}
-	fault := b.schema.check(d, b.o.Now())
-	if fault != nil {
-		d.State, d.Reason = store.Dead, fault.Error()
+	faults := b.schema.check(d, b.o.Now())
+	if faults != nil {
+		d.ID, d.State, d.Reason = unusableID(id, body), store.Dead, faults.Error()
 	}
-	repeat, err := b.o.Inbox.Accept(r.Context(), d)
+	b.commit(w, r, d, faults)
+}
+
+// commit puts a delivery into the inbox, and answers for what became of it.
+func (b *Bridge) commit(w http.ResponseWriter, r *http.Request, d store.Delivery, faults violations) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), b.o.Patience) // who has sent all of it may hang up
+	defer cancel()
+	v := visitOf(r)
+	repeat, err := b.o.Inbox.Accept(ctx, d)
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		b.o.Log.Warn("delivery_conflict", zap.String("source", src.Name), zap.String("id", d.ID))
-		b.refuse(w, src.Name, problemConflict)
+		b.o.Log.Warn("delivery_conflict", zap.String("source", d.Source), zap.String("delivery", v.delivery))
+		b.refuse(w, r, problemConflict)
 	case err != nil:
-		b.o.Log.Error("inbox_down", zap.String("source", src.Name), zap.Error(err))
-		b.refuse(w, src.Name, problemStore)
-	case fault != nil:
-		b.refuse(w, src.Name, problemUnusable.with(fault.Error()+". It is kept; send a corrected one under a new id"))
+		b.o.Log.Error("inbox_down", zap.String("source", d.Source), zap.String("request", v.id), zap.Error(err))
+		b.refuse(w, r, problemUnavailable)
+	case faults != nil:
+		b.refuse(w, r, problemUnusable.because(faults))
 	default:
-		b.accept(w, src.Name, d.ID, repeat)
+		b.accept(w, r, v.delivery, repeat)
 	}
 }
 
-func (b *Bridge) accept(w http.ResponseWriter, source, id string, repeat bool) {
-	outcome := "accepted"
+func (b *Bridge) accept(w http.ResponseWriter, r *http.Request, id string, repeat bool) {
+	v := visitOf(r)
+	v.outcome = "accepted"
 	if repeat {
-		outcome = "repeat"
+		v.outcome = "repeat"
 	}
-	b.accepted.WithLabelValues(source, outcome).Inc()
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)
-	_ = json.NewEncoder(w).Encode(map[string]any{"id": id, "repeat": repeat}) // the sender has gone if this fails
+	_ = json.NewEncoder(w).Encode(receipt{id, repeat}) // the sender has gone if this fails
 }
 
-// hintLimit bounds Odoo's webhook: it sends ids, not documents.
-const hintLimit = 16 << 10
-
-// hint takes Odoo's webhook, which nobody signs: it only says where to look.
-func (b *Bridge) hint(w http.ResponseWriter, r *http.Request) {
-	want := ""
-	if b.o.HintToken != nil {
-		want = b.o.HintToken()
-	}
-	got, expected := sha256.Sum256([]byte(r.URL.Query().Get("token"))), sha256.Sum256([]byte(want))
-	if want == "" || subtle.ConstantTimeCompare(got[:], expected[:]) != 1 {
-		b.refuse(w, HintSource, problemUnsigned.with("the token in the URL is not the configured one"))
-		return
-	}
-	var h struct {
-		Model string `json:"_model"`
-		ID    int64  `json:"_id"`
-		Write string `json:"write_date"`
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, hintLimit))
-	if err != nil || json.Unmarshal(body, &h) != nil || h.ID <= 0 {
-		b.refuse(w, HintSource, problemUnusable.with("want Odoo's webhook body with _model and _id"))
-		return
-	}
-	kept, err := json.Marshal(map[string]any{"model": h.Model, "id": h.ID})
-	if err != nil {
-		b.refuse(w, HintSource, problemUnusable)
-		return
-	}
-	d := store.Delivery{Source: HintSource, ID: h.Model + "/" + strconv.FormatInt(h.ID, 10) + "/" + h.Write, Body: kept, ReceivedAt: b.o.Now(), State: store.Pending, VerifiedBy: "url token"}
-	repeat, err := b.o.Inbox.Accept(r.Context(), d)
-	if err != nil {
-		b.refuse(w, HintSource, problemStore)
-		return
-	}
-	b.accept(w, HintSource, d.ID, repeat)
-}
-
-// Server has the time limits of a public listener: a sender that dawdles is cut off before it holds a
-// connection for long, and one that waits for an answer has it within Odoo's and the carriers' patience.
-func Server(addr string, h http.Handler) *http.Server {
-	return &http.Server{
-		Addr: addr, Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
-		IdleTimeout: 60 * time.Second, MaxHeaderBytes: 16 << 10,
-	}
+// receipt is the body of a 202.
+type receipt struct {
+	ID     string `json:"id"`
+	Repeat bool   `json:"repeat"` // it was here before
 }

@@ -3,14 +3,15 @@ package bridge
 import (
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"waybill/internal/store"
 	"waybill/starters/bridge/connectors"
@@ -19,7 +20,21 @@ import (
 //go:embed schemas/event.json
 var eventSchema []byte
 
-type schema struct{ event *jsonschema.Schema }
+//go:embed openapi.yaml
+var openAPI []byte
+
+func serveFile(mediaType string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", mediaType)
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		_, _ = w.Write(content) // the reader has gone if this fails
+	}
+}
+
+type schema struct {
+	event *jsonschema.Schema
+	words *message.Printer
+}
 
 func compileSchema() (*schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(eventSchema))
@@ -35,102 +50,97 @@ func compileSchema() (*schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: event schema: %w", err)
 	}
-	return &schema{s}, nil
+	return &schema{s, message.NewPrinter(language.English)}, nil
 }
 
-// deepest bounds how deep a body may nest; ours nest six deep.
-const deepest = 32
+// violation is one thing that is wrong with a delivery.
+type violation struct {
+	Pointer string `json:"pointer"` // RFC 6901; "" is the whole body
+	Detail  string `json:"detail"`
+}
 
-// check says why a delivery cannot be used, with a pointer to the place.
-func (s *schema) check(d store.Delivery, now time.Time) error {
+func (v violation) String() string {
+	if v.Pointer == "" {
+		return v.Detail
+	}
+	return v.Pointer + ": " + v.Detail
+}
+
+// violations is all that is wrong with a delivery, as far as it is told: never empty.
+type violations []violation
+
+func (vs violations) Error() string {
+	texts := make([]string, len(vs))
+	for i, v := range vs {
+		texts[i] = v.String()
+	}
+	return strings.Join(texts, "; ")
+}
+
+const (
+	// violationsTold bounds how many are named; a sender mends the first ones first.
+	violationsTold = 10
+	// detailBytes and pointerBytes bound what is repeated of a body: the list of our milestones has to fit.
+	detailBytes  = 900
+	pointerBytes = 300
+)
+
+// violationsOf reads an error of the form "/pointer: detail".
+func violationsOf(err error) (vs violations) {
+	if errors.As(err, &vs) {
+		return vs
+	}
+	at, detail, ok := strings.Cut(err.Error(), ": ")
+	if !ok || !strings.HasPrefix(at, "/") {
+		at, detail = "", err.Error()
+	}
+	return violations{{cut(at, pointerBytes), cut(detail, detailBytes)}}
+}
+
+// check says why a delivery cannot be used: nil if it can.
+func (s *schema) check(d store.Delivery, now time.Time) violations {
 	if err := wellFormed(d.Body); err != nil {
-		return err
+		return violationsOf(err)
 	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(d.Body))
 	if err != nil {
-		return fmt.Errorf("the body is not JSON: %w", err)
+		return violationsOf(fmt.Errorf("the body is not JSON: %w", err))
 	}
 	if err := s.event.Validate(v); err != nil {
-		return violation(err)
+		return s.violations(err)
 	}
-	_, err = connectors.Canonical{}.Decode(d, now)
-	return err
-}
-
-// violation is the deepest fault the schema names.
-func violation(err error) error {
-	var v *jsonschema.ValidationError
-	if !errors.As(err, &v) {
-		return err
-	}
-	for len(v.Causes) > 0 {
-		v = v.Causes[0]
-	}
-	return fmt.Errorf("/%s: %s", strings.Join(v.InstanceLocation, "/"), lastLine(v.Error()))
-}
-
-func lastLine(s string) string {
-	s = strings.TrimSpace(s[strings.LastIndex(s, "\n")+1:])
-	if _, after, ok := strings.Cut(s, "': "); ok {
-		return after
-	}
-	return s
-}
-
-// wellFormed refuses what JSON parsers read in different ways: deep nesting, a key twice, anything after the end.
-func wellFormed(body []byte) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := walk(d, 0, ""); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the body has something after its end")
+	if _, err = (connectors.Canonical{}).Decode(d, now); err != nil {
+		return violationsOf(err)
 	}
 	return nil
 }
 
-func walk(d *json.Decoder, depth int, at string) error {
-	if depth > deepest {
-		return fmt.Errorf("%s: nested more than %d deep", at, deepest)
+// violations are the places the schema names, each with what it wants there.
+func (s *schema) violations(err error) (vs violations) {
+	var top *jsonschema.ValidationError
+	if !errors.As(err, &top) {
+		return violationsOf(err)
 	}
-	t, err := d.Token()
-	if err != nil {
-		return fmt.Errorf("the body is not JSON: %w", err)
-	}
-	switch t {
-	case json.Delim('{'):
-		err = walkObject(d, depth, at)
-	case json.Delim('['):
-		for i := 0; d.More() && err == nil; i++ {
-			err = walk(d, depth+1, fmt.Sprintf("%s/%d", at, i))
+	var leaves func(*jsonschema.ValidationError)
+	leaves = func(v *jsonschema.ValidationError) {
+		for _, c := range v.Causes {
+			leaves(c)
 		}
-	default:
-		return nil
+		if len(v.Causes) == 0 && len(vs) < violationsTold {
+			vs = append(vs, violation{cut(pointer(v.InstanceLocation...), pointerBytes), cut(v.ErrorKind.LocalizedString(s.words), detailBytes)})
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("the body is not JSON: %w", err)
-	}
-	return nil
+	leaves(top)
+	return vs
 }
 
-func walkObject(d *json.Decoder, depth int, at string) error {
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		key, ok := t.(string)
-		if err != nil || !ok {
-			return fmt.Errorf("the body is not JSON: %w", errors.Join(err))
-		}
-		if seen[key] {
-			return fmt.Errorf("%s/%s: the key comes twice", at, key)
-		}
-		seen[key] = true
-		if err := walk(d, depth+1, at+"/"+key); err != nil {
-			return err
-		}
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointer is the JSON pointer of a place.
+func pointer(tokens ...string) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteString("/" + pointerEscapes.Replace(t))
 	}
-	return nil
+	return b.String()
 }

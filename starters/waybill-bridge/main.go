@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"waybill/config"
 	"waybill/internal/store"
@@ -21,34 +23,42 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := command().ExecuteContext(ctx); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "waybill-bridge:", err)
 		os.Exit(1)
 	}
 }
 
-func command() *cobra.Command {
+// run is the whole command; it returns when the context has ended and what was under way has been answered.
+func run(ctx context.Context, args []string, out io.Writer) error {
 	var file string
+	var check bool
 	c := &cobra.Command{
 		Use: "waybill-bridge", Short: "Take partners' events over HTTP", SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), file) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			if err := c.ForBridge(); err != nil {
+				return err
+			}
+			if check {
+				return prove(cmd.Context(), c, out)
+			}
+			return serve(cmd.Context(), c, out)
+		},
 	}
 	c.Flags().StringVar(&file, "config", os.Getenv("WAYBILL_CONFIG"), "configuration file; config/example.yaml has every key")
-	return c
+	c.Flags().BoolVar(&check, "check", false, "prove the store, every secret and the certificate, name what is missing, and end")
+	c.SetArgs(args)
+	c.SetOut(out)
+	return c.ExecuteContext(ctx)
 }
 
-// documentLimit bounds a body from a source that sends documents.
-const documentLimit = 4 << 20
-
-func run(ctx context.Context, file string) error {
-	c, err := config.Load(file)
-	if err != nil {
-		return err
-	}
-	if err := c.ForBridge(); err != nil {
-		return err
-	}
+func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	log, err := telemetry.Logger(c.Log.Level, c.Log.Format)
 	if err != nil {
 		return err
@@ -58,42 +68,33 @@ func run(ctx context.Context, file string) error {
 		return err
 	}
 	defer func() { _ = inbox.Close() }()
-	registry := prometheus.NewRegistry()
-	b, err := bridge.New(bridge.Options{Inbox: inbox, Sources: sources(c.Bridge.Sources, log), HintToken: reveal(c.Bridge.HintToken, log), Log: log, Metrics: registry, Now: time.Now})
+	cert, err := certificate(c.Bridge.TLS, log)
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, b.Drain)
-	log.Info("bridge_started", zap.String("listen", c.Bridge.Listen), zap.Int("sources", len(c.Bridge.Sources)))
-	return telemetry.Until(ctx, bridge.Server(c.Bridge.Listen, b), 15*time.Second)
+	registry := prometheus.NewRegistry()
+	b, err := bridge.New(bridge.Options{Inbox: inboxOf(inbox), Sources: sources(c.Bridge.Sources), HintToken: hintToken(c.Bridge.HintToken), Log: log, Metrics: registry, Now: time.Now})
+	if err != nil {
+		return err
+	}
+	l, err := bridge.Listen(ctx, bridge.Listening{Address: c.Bridge.Listen, Connections: c.Bridge.MaxConnections, TLS: cert})
+	if err != nil {
+		return err
+	}
+	b.CheckKeys()
+	log.Info("bridge_started", zap.Stringer("listen", l.Addr()), zap.Int("sources", len(c.Bridge.Sources)), zap.Bool("tls", cert != nil))
+	fmt.Fprintln(out, "listening on", l.Addr())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return b.Serve(ctx, l, c.Bridge.Drain) })
+	if c.Bridge.MetricsListen != "" {
+		g.Go(func() error { return telemetry.Serve(ctx, c.Bridge.MetricsListen, registry, b.Ready) })
+	}
+	return g.Wait()
 }
 
-// reveal reads a secret anew at each use; one that cannot be read opens nothing.
-func reveal(s config.Secret, log *zap.Logger) func() string {
-	return func() string {
-		v, err := s.Reveal()
-		if err != nil {
-			log.Error("secret_unreadable", zap.Error(err))
-		}
-		return v
+func certificate(c config.TLS, log *zap.Logger) (*bridge.Certificate, error) {
+	if c.CertFile == "" {
+		return nil, nil
 	}
-}
-
-func sources(cs []config.Source, log *zap.Logger) (ss []bridge.Source) {
-	for _, c := range cs {
-		s := bridge.Source{Name: c.Name, PerSecond: c.PerSecond, Burst: c.Burst}
-		if c.Documents {
-			s.Limit = documentLimit
-		}
-		s.Secrets = func() (live []string) {
-			for _, secret := range c.Secrets {
-				if v := reveal(secret, log)(); v != "" {
-					live = append(live, v)
-				}
-			}
-			return live
-		}
-		ss = append(ss, s)
-	}
-	return ss
+	return bridge.LoadCertificate(c.CertFile, c.KeyFile, log)
 }

@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"waybill/starters/rig"
+	"waybill/starters/rig/script"
 )
 
 func main() {
@@ -48,25 +51,41 @@ the stand-in's place; the demo makes the customers, products and orders it needs
 	return c
 }
 
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "demo: "+format+"\n", args...) }
+
 func run(ctx context.Context, o options) error {
-	h, err := open(ctx, o)
+	if o.shipments < 1 || o.shipments > 1000 {
+		return fmt.Errorf("--shipments %d: want 1 to 1000", o.shipments)
+	}
+	h, err := rig.Open(ctx, rig.Options{Dir: o.dir, Usual: true, Say: say})
 	if err != nil {
 		return err
 	}
-	defer h.close()
-	result, err := h.play(ctx)
+	defer h.Close()
+	l, err := play(ctx, script.New(h, script.Options{Seed: o.seed, Shipments: o.shipments}))
 	if err != nil {
 		return err
 	}
-	if err := result.report(h, o); err != nil {
+	if err := report(l, o.json); err != nil {
 		return err
 	}
 	if !o.exit {
-		h.invite()
+		invite(h, l)
 		<-ctx.Done()
 	}
-	if n := len(result.Mismatches); n > 0 || result.Lost > 0 {
-		return fmt.Errorf("%d mismatches, %d lost", n, result.Lost)
+	if n := len(l.Mismatches); n > 0 || l.Lost > 0 || l.Doubled > 0 {
+		return fmt.Errorf("%d mismatches, %d lost, %d doubled", n, l.Lost, l.Doubled)
 	}
 	return nil
+}
+
+func play(ctx context.Context, s *script.Show) (*script.Ledger, error) {
+	say("confirming orders for %d shipments; what is done is shown as it goes", len(s.Plans))
+	stop := watch(ctx, s)
+	err := s.Play(ctx)
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	return s.Ledger(ctx)
 }

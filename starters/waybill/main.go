@@ -4,9 +4,8 @@ package main
 import (
 	"os"
 
+	"waybill/internal/console"
 	"waybill/starters/waybill/cli"
 )
 
-func main() {
-	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-}
+func main() { os.Exit(console.Main(cli.Command)) }

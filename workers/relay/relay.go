@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/store"
 	"waybill/starters/bridge/connectors"
@@ -34,10 +37,16 @@ const (
 	defaultIdle = 250 * time.Millisecond
 	// batch bounds what is read in one look.
 	batch = 100
+	// filings bounds the deliveries filed in one transaction: relays beside each other share a look in parts of this.
+	filings = 25
 	// perSignal bounds the scans of one signal: 200 of some 500 bytes stay far under Temporal's 2 MiB.
 	perSignal = 200
 	// leaseSpan is how long a holder may take to send what it took; a crashed one delays a shipment so long.
 	leaseSpan = 10 * time.Second
+	// atOnce is how many shipments are told at a time.
+	atOnce = 8
+	// longestWait bounds how long a shipment is left alone that cannot be found in Temporal.
+	longestWait = 5 * time.Minute
 )
 
 // Run relays until the context ends. A fault is logged, and tried again after a pause.
@@ -47,7 +56,9 @@ func (r *Relay) Run(ctx context.Context) error {
 		pause := r.pause(busy)
 		if err != nil && ctx.Err() == nil {
 			r.Log.Error("relay_failed", zap.Error(err))
-			pause = time.Second
+			if !busy { // what one shipment meets does not slow the others down
+				pause = time.Second
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -68,48 +79,87 @@ func (r *Relay) pause(busy bool) time.Duration {
 	return idle/2 + rand.N(idle/2+1) // relays of several workers do not look in step
 }
 
-// Once does one look: files what came in, sends what waits. It reports whether there was anything.
+// Once does one look: files what came in, sends what waits. It reports whether there was anything. What cannot be
+// filed does not keep what was from being sent.
 func (r *Relay) Once(ctx context.Context) (busy bool, err error) {
 	filed, err := r.file(ctx)
-	if err != nil {
-		return false, err
-	}
-	sent, err := r.send(ctx)
-	return filed > 0 || sent > 0, err
+	sent, err2 := r.send(ctx)
+	return filed > 0 || sent > 0, errors.Join(err, err2)
 }
 
 func (r *Relay) file(ctx context.Context) (n int, err error) {
-	ds, err := r.Store.Waiting(ctx, batch)
+	ds, err := r.Store.Waiting(ctx, batch, r.skipped()...)
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range ds {
-		if r.Skip[d.Source] {
-			continue
-		}
-		if err := r.fileOne(ctx, d); err != nil {
-			return n, err
-		}
-		n++
+	var faults []error
+	for part := range slices.Chunk(ds, filings) {
+		filed, err := r.filePart(ctx, part)
+		n += filed
+		faults = append(faults, err)
 	}
-	return n, nil
+	return n, errors.Join(faults...)
 }
 
-// fileOne reads one delivery. What cannot be read is dead, with the reason; the rest goes on.
-func (r *Relay) fileOne(ctx context.Context, d store.Delivery) error {
-	in, err := r.decode(d)
-	if err != nil {
-		r.Log.Warn("delivery_dead", zap.String("source", d.Source), zap.Int64("delivery", d.Seq), zap.Error(err))
-		return r.Store.SetDelivery(ctx, d.Seq, store.Dead, err.Error())
+func (r *Relay) skipped() (sources []string) {
+	for source, skip := range r.Skip {
+		if skip {
+			sources = append(sources, source)
+		}
 	}
-	a, err := r.Store.Admit(ctx, d.Seq, in)
-	if err != nil {
-		return err
+	return sources
+}
+
+// filePart files deliveries in one transaction. If the database refuses one of them, each is filed alone.
+func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err error) {
+	ds, fs, err := r.readable(ctx, part)
+	n = len(part) - len(ds)
+	as, fault := r.Store.AdmitAll(ctx, fs)
+	if !errors.Is(fault, store.ErrRefused) {
+		return n + r.tally(ds, as), errors.Join(err, fault)
 	}
-	if a.Unmatched > 0 {
-		r.Log.Info("scan_unmatched", zap.String("source", d.Source), zap.Int64("delivery", d.Seq))
+	for i, d := range ds {
+		as, fault := r.Store.AdmitAll(ctx, fs[i:i+1])
+		if errors.Is(fault, store.ErrRefused) {
+			n, fault = n+1, r.bury(ctx, d, fault)
+		}
+		n += r.tally(ds[i:i+1], as)
+		err = errors.Join(err, fault)
 	}
-	return nil
+	return n, err
+}
+
+// readable decodes deliveries, and buries those that cannot be.
+func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, err error) {
+	for _, d := range part {
+		in, fault := r.decode(d)
+		if fault != nil {
+			err = errors.Join(err, r.bury(ctx, d, fault))
+			continue
+		}
+		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Scans: in})
+	}
+	return ds, fs, err
+}
+
+// bury marks a delivery dead, with the reason: what cannot be read must not stop the next.
+func (r *Relay) bury(ctx context.Context, d store.Delivery, why error) error {
+	r.Log.Warn("delivery_dead", zap.String("source", d.Source), zap.Int64("delivery", d.Seq), zap.Error(why))
+	return r.Store.SetDelivery(ctx, d.Seq, store.Dead, why.Error())
+}
+
+// tally counts the deliveries that were filed here and not by another relay.
+func (r *Relay) tally(ds []store.Delivery, as []store.Admission) (n int) {
+	for i, a := range as {
+		if a.Elsewhere {
+			continue
+		}
+		n++
+		if a.Unmatched > 0 {
+			r.Log.Info("scan_unmatched", zap.String("source", ds[i].Source), zap.Int64("delivery", ds[i].Seq))
+		}
+	}
+	return n
 }
 
 func (r *Relay) decode(d store.Delivery) (in []store.Incoming, err error) {
@@ -125,20 +175,39 @@ func (r *Relay) decode(d store.Delivery) (in []store.Incoming, err error) {
 	return c.Decode(d, r.Now())
 }
 
+// send tells shipments of what waits for them, several at a time, until their lease runs out.
 func (r *Relay) send(ctx context.Context) (n int, err error) {
 	bs, err := r.Store.Lease(ctx, r.Holder, leaseSpan, r.Gather, batch, perSignal)
 	if err != nil {
 		return 0, err
 	}
-	var faults []error
-	for _, b := range bs {
-		sent, err := r.sendOne(ctx, b)
-		if sent {
-			n++
-		}
-		faults = append(faults, err)
+	ctx, cancel := context.WithTimeout(ctx, leaseSpan)
+	defer cancel()
+	var sent atomic.Int64
+	faults := make([]error, len(bs))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, b := range bs {
+		g.Go(func() error {
+			ok, err := r.sendOne(ctx, b)
+			if ok {
+				sent.Add(1)
+			}
+			faults[i] = err
+			return nil
+		})
 	}
-	return n, errors.Join(faults...)
+	_ = g.Wait() // the faults are in faults
+	return int(sent.Load()), summary(faults)
+}
+
+// summary says how many shipments could not be told, and of one why: when Temporal is down it is the same for all.
+func summary(faults []error) error {
+	faults = slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+	if len(faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("relay: %d shipments could not be told, one of them: %w", len(faults), faults[0])
 }
 
 // sendOne sends a batch, then marks it. A crash between the two sends it again, and the story knows the numbers.
@@ -153,8 +222,13 @@ func (r *Relay) sendOne(ctx context.Context, b store.Batch) (bool, error) {
 		return false, err
 	}
 	closed, err := r.Store.Closed(ctx, b.Shipment)
-	if err != nil || !closed {
+	if err != nil {
 		return false, err
+	}
+	if !closed {
+		wait := min(leaseSpan<<min(b.Tries, 10), longestWait)
+		r.Log.Warn("shipment_missing", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)), zap.Duration("again_in", wait))
+		return false, r.Store.Defer(ctx, r.Holder, b, wait)
 	}
 	r.Log.Warn("scans_late", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)))
 	return true, r.Store.Late(ctx, r.Holder, b)

@@ -22,6 +22,7 @@ import (
 // Scout looks.
 type Scout struct {
 	Temporal client.Client
+	Guard    Guard // of Odoo: while it is down nobody looks
 	Status   *odoo.Status
 	Money    *odoo.Money
 	Store    *store.Store
@@ -35,8 +36,14 @@ type Scout struct {
 	said string // the last fault, so that it is said once
 }
 
+// Guard says whether Odoo may be called, and hears how it went.
+type Guard interface {
+	Passes() bool
+	Report(error)
+}
+
 const (
-	// page bounds a look: what is left comes with the next.
+	// page bounds one question to Odoo.
 	page = 200
 	// hintPoll is how soon a hint is noticed.
 	hintPoll = 200 * time.Millisecond
@@ -44,12 +51,13 @@ const (
 
 // Run looks until the context ends.
 func (s *Scout) Run(ctx context.Context) error {
-	next := time.Now()
+	next, due := time.Now(), false
 	for ctx.Err() == nil {
 		hinted, err := s.hinted(ctx)
-		if err == nil && (hinted || !time.Now().Before(next)) {
+		due = due || hinted || !time.Now().Before(next)
+		if err == nil && due && s.Guard.Passes() {
 			err = s.Look(ctx)
-			next = time.Now().Add(s.Every)
+			next, due = time.Now().Add(s.Every), false
 		}
 		s.say(ctx, err)
 		select {
@@ -86,17 +94,32 @@ func (s *Scout) hinted(ctx context.Context) (bool, error) {
 	return len(ds) > 0, nil
 }
 
-// Look makes one look at everything.
+// Look makes one look at everything. Where Odoo does not answer the first question, it is not asked the others.
 func (s *Scout) Look(ctx context.Context) error {
-	return errors.Join(s.release(ctx), s.cancel(ctx), s.payments(ctx))
+	found, err := pages(func(after int64) ([]odoo.Released, error) { return s.Status.Released(ctx, s.Since, after, page) }, func(r odoo.Released) int64 { return r.Picking })
+	if s.Guard.Report(err); err != nil {
+		return err
+	}
+	return errors.Join(s.release(ctx, found), s.cancel(ctx), s.payments(ctx))
+}
+
+// pages reads page after page, until one is not full: what cannot be helped on the first must not hide the rest.
+func pages[T any](read func(after int64) ([]T, error), id func(T) int64) (all []T, err error) {
+	for after := int64(0); ; {
+		found, err := read(after)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+		if len(found) < page {
+			return all, nil
+		}
+		after = id(found[len(found)-1])
+	}
 }
 
 // release starts a shipment for each delivery that no shipment carries. Starting one twice meets the same id.
-func (s *Scout) release(ctx context.Context) error {
-	found, err := s.Status.Released(ctx, s.Since, page)
-	if err != nil {
-		return err
-	}
+func (s *Scout) release(ctx context.Context, found []odoo.Released) error {
 	var faults []error
 	for _, r := range found {
 		faults = append(faults, s.start(ctx, r))
@@ -121,7 +144,7 @@ func (s *Scout) start(ctx context.Context, r odoo.Released) error {
 }
 
 func (s *Scout) cancel(ctx context.Context) error {
-	found, err := s.Status.Cancelled(ctx, page)
+	found, err := pages(func(after int64) ([]odoo.Cancelled, error) { return s.Status.Cancelled(ctx, after, page) }, func(c odoo.Cancelled) int64 { return c.Picking })
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.uber.org/zap"
@@ -23,9 +21,12 @@ import (
 	"waybill/activities/tms"
 	"waybill/config"
 	"waybill/internal/cluster"
+	"waybill/internal/console"
 	"waybill/internal/partner"
+	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
+	"waybill/workers/guard"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
 	"waybill/workflows/dispute"
@@ -33,20 +34,27 @@ import (
 	"waybill/workflows/shipment"
 )
 
-func command() *cobra.Command {
+func command(on *console.Console) *cobra.Command {
 	var file string
 	var check bool
 	c := &cobra.Command{
-		Use: "waybill-worker", Short: "Run the stories, their activities, the relay and the scans of Odoo",
-		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), file, check) },
+		Use: "waybill-worker", Short: "Run the stories, their activities, the relay and the scans of Odoo", Args: cobra.NoArgs,
+		Long: "Run the stories, their activities, the relay and the scans of Odoo, until SIGTERM or SIGINT: then take nothing new, and let what is under way end.\n\n" +
+			"Temporal is reached by its own settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a profile file.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if check {
+				return on.Judge(prove(cmd.Context(), on, file))
+			}
+			return run(cmd.Context(), on, file)
+		},
 	}
 	c.Flags().StringVar(&file, "config", os.Getenv("WAYBILL_CONFIG"), "configuration file; config/example.yaml has every key")
 	c.Flags().BoolVar(&check, "check", false, "prove every connection and right, name what is missing, and end")
+	on.JSONFlag(c)
 	return c
 }
 
-// house is an assembled worker.
+// house is an assembled worker. What could not be opened is nil.
 type house struct {
 	config   *config.Config
 	log      *zap.Logger
@@ -54,15 +62,21 @@ type house struct {
 	temporal client.Client
 	store    *store.Store
 	policies *config.Policies
-	status   *odoo.Status
-	money    *odoo.Money
-	billing  *billing.Engine
-	tms      *tms.TMS
-	finance  *finance.Platform
-	keeper   *record.Keeper
+
+	statusUser, moneyUser *odoo.Client
+
+	status  *odoo.Status
+	money   *odoo.Money
+	billing *billing.Engine
+	tms     *tms.TMS
+	finance *finance.Platform
+	keeper  *record.Keeper
+
+	guards map[string]*guard.Guard // by task queue
 }
 
-func run(ctx context.Context, file string, check bool) error {
+// run works until the context ends, or something that cannot go on.
+func run(ctx context.Context, on *console.Console, file string) error {
 	c, err := config.Load(file)
 	if err != nil {
 		return err
@@ -70,51 +84,35 @@ func run(ctx context.Context, file string, check bool) error {
 	if err := c.ForWorker(); err != nil {
 		return err
 	}
-	h, err := assemble(ctx, c)
+	log, err := telemetry.LoggerTo(on.Words, c.Log.Level, c.Log.Format)
 	if err != nil {
 		return err
 	}
+	h, err := open(ctx, c, log)
 	defer h.close()
-	if missing := h.check(ctx); len(missing) > 0 {
-		if check {
-			return errors.New("missing:\n  " + strings.Join(missing, "\n  "))
-		}
-		for _, m := range missing {
-			h.log.Warn("check", zap.String("missing", m))
-		}
-	} else if check {
-		fmt.Println("everything is in place")
+	if err != nil {
+		return err
 	}
-	if check {
-		return nil
+	if err := h.fit(ctx); err != nil {
+		return err
 	}
 	return h.serve(ctx)
 }
 
-func assemble(ctx context.Context, c *config.Config) (h *house, err error) {
-	h = &house{config: c, metrics: prometheus.NewRegistry()}
-	if h.log, err = telemetry.Logger(c.Log.Level, c.Log.Format); err != nil {
-		return nil, err
-	}
-	if h.policies, err = config.LoadPolicies(c.Policies.File); err != nil {
-		return nil, err
-	}
-	if h.store, err = store.Open(ctx, c.Store.URL); err != nil {
-		return nil, err
-	}
+// open opens all that can be, and says what could not.
+func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error) {
+	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
+	var faults [5]error
+	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
+	h.store, faults[1] = store.Open(ctx, c.Store.URL)
 	sdk, err := telemetry.Metrics(h.metrics)
-	if err != nil {
-		return nil, err
-	}
-	if h.temporal, err = cluster.Dial(ctx, cluster.Options{Logger: telemetry.ForTemporal(h.log), Metrics: sdk, CodecKeyFile: c.Codec.KeyFile}); err != nil {
-		return nil, err
-	}
+	faults[2] = err
+	h.temporal, faults[3] = cluster.Dial(ctx, cluster.Options{Logger: telemetry.ForTemporal(h.log), Metrics: sdk, CodecKeyFile: c.Codec.KeyFile})
 	calls, err := telemetry.Calls(h.metrics)
-	if err != nil {
-		return nil, err
+	if faults[4] = err; err == nil {
+		h.connect(calls)
 	}
-	h.connect(calls)
-	return h, nil
+	return h, errors.Join(faults[:]...)
 }
 
 func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
@@ -124,15 +122,15 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 		return odoo.New(odoo.Options{URL: c.Odoo.URL, DB: c.Odoo.DB, Login: l.Login, Password: l.Password.Reveal, MaxConns: c.Odoo.MaxConnections, Timeout: c.Odoo.Timeout,
 			Observe: func(model, method string, took time.Duration, err error) { observe(model+"."+method, took, err) }})
 	}
-	attempt := func(ctx context.Context) int32 { return activity.GetInfo(ctx).Attempt }
-	h.status = &odoo.Status{Odoo: login(c.Odoo.Status), Documents: h.store, Attempt: attempt}
-	h.money = &odoo.Money{Odoo: login(c.Odoo.Money), FreightProduct: c.Odoo.FreightProduct}
-	reach := func(name string, p config.Partner) *partner.Client {
-		return partner.New(partner.Options{Name: name, URL: p.URL, Token: p.Token.Reveal, Timeout: p.Timeout})
+	h.statusUser, h.moneyUser = login(c.Odoo.Status), login(c.Odoo.Money)
+	h.status = &odoo.Status{Odoo: h.statusUser, Documents: h.store}
+	h.money = &odoo.Money{Odoo: h.moneyUser, FreightProduct: c.Odoo.FreightProduct}
+	reach := func(target, name string, p config.Partner) *partner.Client {
+		return partner.New(partner.Options{Name: name, URL: p.URL, Token: p.Token.Reveal, Timeout: p.Timeout, Observe: calls(target)})
 	}
-	h.billing = &billing.Engine{Client: reach("billing engine", c.Billing)}
-	h.tms = &tms.TMS{Client: reach("TMS", c.TMS)}
-	h.finance = &finance.Platform{Client: reach("finance platform", c.Finance)}
+	h.billing = &billing.Engine{Client: reach("billing", "billing engine", c.Billing)}
+	h.tms = &tms.TMS{Client: reach("tms", "TMS", c.TMS)}
+	h.finance = &finance.Platform{Client: reach("finance", "finance platform", c.Finance)}
 	h.keeper = &record.Keeper{Store: h.store, Terms: h.policies.TermsFor, Now: time.Now, Approvers: approvers(c.Approvers)}
 }
 
@@ -144,54 +142,61 @@ func approvers(as []config.Approver) (out []record.Approver) {
 }
 
 func (h *house) close() {
-	h.temporal.Close()
-	_ = h.store.Close() // nothing is open in it any more
+	if h.temporal != nil {
+		h.temporal.Close()
+	}
+	if h.store != nil {
+		_ = h.store.Close() // nothing is open in it any more
+	}
+	_ = h.log.Sync() // a stream that cannot be synced was written
 }
 
-// check names what is missing.
-func (h *house) check(ctx context.Context) (missing []string) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := h.store.Health(ctx); err != nil {
-		missing = append(missing, err.Error())
-	}
-	names, err := cluster.Missing(ctx, h.temporal, cluster.Namespace())
-	if err != nil {
-		missing = append(missing, err.Error())
-	}
-	for _, n := range names {
-		missing = append(missing, "search attribute "+n+" in Temporal: run waybill-admin temporal setup")
-	}
-	return append(missing, odoo.Check(ctx, h.status.Odoo, h.money.Odoo, h.config.Odoo.FreightProduct)...)
-}
-
-// serve works until the context ends, or something that cannot go on.
+// serve works until the context ends, or something that cannot go on. Everything it starts ends with it.
 func (h *house) serve(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, w := range h.workers() {
-		g.Go(func() error { return w.Run(stopped(ctx)) })
-	}
 	since, err := time.Parse(time.RFC3339, h.config.Odoo.ReleasedSince)
+	if err != nil {
+		return err // the configuration was checked
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	if err := h.watch(ctx); err != nil {
+		return err
+	}
+	ws, err := h.workers()
 	if err != nil {
 		return err
 	}
-	s := &scout.Scout{Temporal: h.temporal, Status: h.scanner(), Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
-	g.Go(func() error { return s.Run(ctx) })
+	for _, w := range ws {
+		g.Go(func() error { return w.Run(stopped(ctx)) })
+	}
+	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
+	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.store.Health) })
-	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)))
-	return g.Wait()
+	g.Go(func() error { h.warn(ctx); return nil })
+	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
+	err = g.Wait()
+	h.log.Info("worker_stopped", zap.Error(err))
+	return err
+}
+
+// scan looks at Odoo once Odoo lets the user in. Until then each look would fail alike; that the login is refused
+// is said once, by warn, and that it no longer is, here.
+func (h *house) scan(ctx context.Context, s *scout.Scout) error {
+	for odoo.Refused(h.statusUser.SignIn(ctx)) {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(h.config.Odoo.ScanEvery): // a password is sent once a minute, a new one at once
+		}
+	}
+	h.log.Info("scans_started")
+	return s.Run(ctx)
 }
 
 // hintSource is where the bridge keeps Odoo's hints.
 const hintSource = "odoo-hint"
-
-// scanner is the status user outside an activity.
-func (h *house) scanner() *odoo.Status {
-	return &odoo.Status{Odoo: h.status.Odoo, Attempt: func(context.Context) int32 { return 1 }}
-}
 
 func stopped(ctx context.Context) <-chan any {
 	c := make(chan any, 1)
@@ -199,13 +204,40 @@ func stopped(ctx context.Context) <-chan any {
 	return c
 }
 
-// workers makes one worker a task queue, each with its own limits.
-func (h *house) workers() (ws []worker.Worker) {
+// watch puts a guard before each outside system: while it is down, nothing is taken from its queues.
+func (h *house) watch(ctx context.Context) error {
+	metrics, err := guard.NewMetrics(h.metrics)
+	if err != nil {
+		return err
+	}
+	h.guards = map[string]*guard.Guard{}
+	for queue, w := range map[string]struct {
+		system string
+		probe  func(context.Context) error
+	}{
+		protocol.QueueStatus: {"odoo, status user", reads(h.statusUser)}, protocol.QueuePost: {"odoo, money user", reads(h.moneyUser)},
+		protocol.QueueBilling: {"billing engine", h.billing.Check}, protocol.QueueTMS: {"TMS", h.tms.Check},
+		protocol.QueueFinance: {"finance platform", h.finance.Check}, protocol.QueueRecord: {"store", h.store.Health},
+	} {
+		h.guards[queue] = guard.New(ctx, guard.Options{System: w.system, Probe: w.probe, Log: h.log, Metrics: metrics})
+	}
+	return nil
+}
+
+// reads asks Odoo for as little as there is, as a user.
+func reads(c odoo.Caller) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := c.Call(ctx, "res.currency", "search_read", []any{[]any{[]any{"id", "=", 1}}}, map[string]any{"fields": []string{"name"}, "limit": 1})
+		return err
+	}
+}
+
+// workers makes one worker a task queue, each with its own limits and guard.
+func (h *house) workers() (ws []worker.Worker, err error) {
 	for _, q := range []struct {
 		name  string
-		serve func(worker.Worker)
+		serve func(worker.Worker, *guard.Guard)
 	}{
-		{protocol.QueueStories, serveStories},
 		{protocol.QueueStatus, h.serveStatus},
 		{protocol.QueuePost, h.servePost},
 		{protocol.QueueBilling, h.serveBilling},
@@ -213,15 +245,29 @@ func (h *house) workers() (ws []worker.Worker) {
 		{protocol.QueueFinance, h.serveFinance},
 		{protocol.QueueRecord, h.serveRecord},
 	} {
-		limit := h.config.Queue(q.name)
-		w := worker.New(h.temporal, q.name, worker.Options{
-			TaskQueueActivitiesPerSecond: limit.PerSecond, MaxConcurrentActivityExecutionSize: limit.Concurrency,
-			WorkerStopTimeout: 10 * time.Second, DisableWorkflowWorker: q.name != protocol.QueueStories, LocalActivityWorkerOnly: q.name == protocol.QueueStories,
-		})
-		q.serve(w)
+		limit, g := h.config.Queue(q.name), h.guards[q.name]
+		o := worker.Options{TaskQueueActivitiesPerSecond: limit.PerSecond, WorkerStopTimeout: stopWithin, DisableWorkflowWorker: true}
+		if o.Tuner, err = guard.Tuner(g, limit.Concurrency); err != nil {
+			return nil, err
+		}
+		w := worker.New(h.temporal, q.name, o)
+		q.serve(w, g)
 		ws = append(ws, w)
 	}
-	return ws
+	w := worker.New(h.temporal, protocol.QueueStories, worker.Options{WorkerStopTimeout: stopWithin, LocalActivityWorkerOnly: true})
+	serveStories(w)
+	return append(ws, w), nil
+}
+
+// stopWithin is how long what is under way may take when the worker is asked to end.
+const stopWithin = 10 * time.Second
+
+// guarded is an activity behind its guard.
+func guarded[In, Out any](g *guard.Guard, f func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	if sabotage.Breaker {
+		return f
+	}
+	return guard.Around(g, f)
 }
 
 func serveStories(w worker.Worker) {
@@ -229,30 +275,32 @@ func serveStories(w worker.Worker) {
 	protocol.Dispute.Serve(w, dispute.Workflow)
 }
 
-func (h *house) serveStatus(w worker.Worker) {
-	protocol.ClaimDelivery.Serve(w, h.status.ClaimDelivery)
-	protocol.UpdateStatus.Serve(w, h.status.UpdateStatus)
+func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
+	protocol.ClaimDelivery.Serve(w, guarded(g, h.status.ClaimDelivery))
+	protocol.UpdateStatus.Serve(w, guarded(g, h.status.UpdateStatus))
 }
 
-func (h *house) servePost(w worker.Worker) {
-	protocol.ReadBillable.Serve(w, h.money.ReadBillable)
-	protocol.PostInvoice.Serve(w, h.money.PostInvoice)
+func (h *house) servePost(w worker.Worker, g *guard.Guard) {
+	protocol.ReadBillable.Serve(w, guarded(g, h.money.ReadBillable))
+	protocol.PostInvoice.Serve(w, guarded(g, h.money.PostInvoice))
 }
 
-func (h *house) serveBilling(w worker.Worker) {
-	protocol.RateShipment.Serve(w, h.billing.RateShipment)
-	protocol.CommitDraft.Serve(w, h.billing.CommitDraft)
+func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
+	protocol.RateShipment.Serve(w, guarded(g, h.billing.RateShipment))
+	protocol.CommitDraft.Serve(w, guarded(g, h.billing.CommitDraft))
 }
 
-func (h *house) serveTMS(w worker.Worker) {
-	protocol.RequestCarrier.Serve(w, h.tms.RequestTransport)
-	protocol.CancelCarrier.Serve(w, h.tms.CancelTransport)
+func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
+	protocol.RequestCarrier.Serve(w, guarded(g, h.tms.RequestTransport))
+	protocol.CancelCarrier.Serve(w, guarded(g, h.tms.CancelTransport))
 }
 
-func (h *house) serveFinance(w worker.Worker) { protocol.TellFinance.Serve(w, h.finance.TellFinance) }
+func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
+	protocol.TellFinance.Serve(w, guarded(g, h.finance.TellFinance))
+}
 
-func (h *house) serveRecord(w worker.Worker) {
-	protocol.Record.Serve(w, h.keeper.Record)
+func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
+	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
-	protocol.VerifyDecision.Serve(w, h.keeper.VerifyDecision)
+	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 }

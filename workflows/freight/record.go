@@ -24,6 +24,7 @@ const (
 	AuditCancelled  AuditKind = "cancelled"
 	AuditClosed     AuditKind = "closed"
 	AuditRefusedAsk AuditKind = "refused"
+	AuditLost       AuditKind = "lost" // an entry that went with a lost store
 )
 
 // AuditEntry is one line of a shipment's audit trail: who did what, when, and why. The store chains their

@@ -2,6 +2,7 @@ package odootest
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,7 @@ type Proxy struct {
 	mu    sync.Mutex
 	calls map[string]int
 	rule  func(shipment, model, method string) bool
+	watch Watch
 	lost  int
 	seen  int
 }
@@ -64,13 +66,50 @@ func (p *Proxy) wrap(next http.Handler) http.Handler {
 		if m := called.FindSubmatch(body); m != nil {
 			model, method = string(m[1]), string(m[2])
 		}
-		if !p.count(r.Header.Get(odoo.ShipmentHeader), model, method) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		next.ServeHTTP(httptest.NewRecorder(), r) // done there, and nobody hears of it
-		panic(http.ErrAbortHandler)
+		p.pass(w, r, next, Call{r.Header.Get(odoo.ShipmentHeader), model, method})
 	})
+}
+
+// pass makes one call there. One whose caller is cut off, or whose reply is lost, is done there all the same.
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, next http.Handler, c Call) {
+	lose, watch := p.count(c.Shipment, c.Model, c.Method), p.watching()
+	if watch.Before != nil && watch.Before(c) {
+		panic(http.ErrAbortHandler)
+	}
+	if !lose && watch.After == nil {
+		next.ServeHTTP(w, r)
+		return
+	}
+	answer := httptest.NewRecorder()
+	next.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+	if watch.After != nil && watch.After(c) || lose {
+		panic(http.ErrAbortHandler)
+	}
+	for k, v := range answer.Header() {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes()) // the caller may have gone
+}
+
+// Call is one call of a method of a model, and the shipment it is made for; "" for none.
+type Call struct{ Shipment, Model, Method string }
+
+// Watch is told of each call before it reaches Odoo and after Odoo has answered. Either says whether the caller is
+// cut off there. Both may be called for several calls at a time; nil is not told.
+type Watch struct{ Before, After func(Call) (cut bool) }
+
+// Watch sets who is told.
+func (p *Proxy) Watch(w Watch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watch = w
+}
+
+func (p *Proxy) watching() Watch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.watch
 }
 
 // count notes a call and says whether its reply is to be lost.

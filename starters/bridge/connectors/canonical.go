@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -174,31 +175,59 @@ func (c Charges) incoming(source string) store.Incoming {
 // absurd is the amount from which a charge is a typing error: no line of freight costs a million.
 const absurd = "1000000"
 
-// earliest and ahead bound what can be a time of a shipment's event.
+// amountForm is how an amount is written. The decimal library would read "1e999999999" too, and work on it for ever.
+var amountForm = regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,4})?$`)
+
+// earliest and ahead bound what can be a time of a shipment's event, or of what is expected.
 var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-const ahead = 366 * 24 * time.Hour
+const (
+	ahead = 366 * 24 * time.Hour
+	// clockSlack is how far ahead of us an actual event may lie: a local time sent as UTC is at most 14 hours ahead.
+	clockSlack = 24 * time.Hour
+)
 
 func plausible(s freight.Scan, now time.Time) error {
-	if s.OccurredAt.Before(earliest) || s.OccurredAt.After(now.Add(ahead)) {
-		return fmt.Errorf("/data/occurredAt: %s cannot be: send the time of the event with its zone", s.OccurredAt.Format(time.RFC3339))
+	if err := plausibleTime(s.OccurredAt, now, "/data/occurredAt"); err != nil {
+		return err
 	}
-	if s.Classifier == freight.Actual && s.OccurredAt.After(now.Add(24*time.Hour)) {
-		return fmt.Errorf("/data/occurredAt: %s is to come, so it is not actual", s.OccurredAt.Format(time.RFC3339))
+	if s.Classifier == freight.Actual && s.OccurredAt.After(now.Add(clockSlack)) {
+		return fmt.Errorf("/data/occurredAt: %s is to come, so it is not actual: send classifier estimated or planned, or the time it happened", s.OccurredAt.Format(time.RFC3339))
 	}
-	if s.Invoice == nil {
-		return nil
+	if !s.ETA.IsZero() {
+		if err := plausibleTime(s.ETA, now, "/data/eta"); err != nil {
+			return err
+		}
 	}
-	if err := plausibleMoney(s.Invoice.Total, "/data/invoice/total"); err != nil {
+	if s.Invoice != nil {
+		return plausibleInvoice(*s.Invoice)
+	}
+	return nil
+}
+
+func plausibleTime(t, now time.Time, pointer string) error {
+	if t.Before(earliest) || t.After(now.Add(ahead)) {
+		return fmt.Errorf("%s: %s cannot be: send a time from 2000 to a year ahead, with its zone", pointer, t.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// plausibleInvoice wants each line once, and all in the currency of the total.
+func plausibleInvoice(inv freight.CarrierInvoice) error {
+	if err := plausibleMoney(inv.Total, "/data/invoice/total"); err != nil {
 		return err
 	}
 	refs := map[string]bool{}
-	for i, l := range s.Invoice.Lines {
-		if err := plausibleMoney(l.Amount, fmt.Sprintf("/data/invoice/lines/%d/amount", i)); err != nil {
+	for i, l := range inv.Lines {
+		at := fmt.Sprintf("/data/invoice/lines/%d", i)
+		if err := plausibleMoney(l.Amount, at+"/amount"); err != nil {
 			return err
 		}
+		if l.Amount.Currency != inv.Total.Currency {
+			return fmt.Errorf("%s/amount/currency: %s, and the total is in %s: send an invoice in one currency", at, l.Amount.Currency, inv.Total.Currency)
+		}
 		if refs[l.Ref] {
-			return fmt.Errorf("/data/invoice/lines/%d/line: %s comes twice", i, l.Ref)
+			return fmt.Errorf("%s/line: %s comes twice: give each line a number of its own", at, l.Ref)
 		}
 		refs[l.Ref] = true
 	}
@@ -206,6 +235,9 @@ func plausible(s freight.Scan, now time.Time) error {
 }
 
 func plausibleMoney(m freight.Money, pointer string) error {
+	if !amountForm.MatchString(m.Number) {
+		return fmt.Errorf("%s/number: write digits and at most 4 decimals, as in \"150.00\"", pointer)
+	}
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("%s: %w", pointer, err)
 	}
@@ -213,7 +245,7 @@ func plausibleMoney(m freight.Money, pointer string) error {
 		return fmt.Errorf("%s: %s has more than %d decimals", pointer, m, digits)
 	}
 	if c, err := m.Abs().Cmp(freight.Money{Number: absurd, Currency: m.Currency}); err != nil || c >= 0 {
-		return fmt.Errorf("%s: %s is too large to be true: correct it and send it under a new id", pointer, m)
+		return fmt.Errorf("%s: %s is too large to be true: correct it", pointer, m)
 	}
 	return nil
 }

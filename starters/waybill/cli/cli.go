@@ -1,108 +1,54 @@
-// Package cli is the waybill command: lists, states, decisions and resolutions. Results go to standard output,
-// words to standard error; the exit code is 0 for done, 1 for failed or refused, 2 for usage.
+// Package cli is the waybill command: lists, states, decisions and resolutions.
 package cli
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net/url"
 	"os"
-	"os/signal"
 	"os/user"
-	"syscall"
+	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
 	"waybill/internal/cluster"
+	"waybill/internal/console"
+	"waybill/starters/bridge/connectors/connectorcli"
+	"waybill/workflows/protocol"
 )
 
 // app is one run of the command.
 type app struct {
-	out, words io.Writer
-	json       bool
-	ui         string
-	wait       time.Duration
-	codec      string
-	dial       func(context.Context) (client.Client, error)
-	now        func() time.Time
+	*console.Console
+	ui    string
+	wait  time.Duration
+	codec string
 }
 
-// usageError is a mistake in how the command was called.
-type usageError struct{ error }
-
-// Main runs the command and returns its exit code.
-func Main(args []string, _ io.Reader, out, words io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	a := &app{out: out, words: words, now: time.Now}
-	a.dial = func(ctx context.Context) (client.Client, error) {
-		return cluster.Dial(ctx, cluster.Options{Logger: silent{}, CodecKeyFile: a.codec})
-	}
-	return a.main(ctx, args)
-}
-
-func (a *app) main(ctx context.Context, args []string) int {
-	c := a.command()
-	c.SetArgs(args)
-	c.SetOut(a.out)
-	c.SetErr(a.words)
-	err := c.ExecuteContext(ctx)
-	var usage usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintf(a.words, "waybill: %v; see waybill --help\n", err)
-		return 2
-	}
-	fmt.Fprintln(a.words, "waybill:", err)
-	return 1
-}
-
-func (a *app) command() *cobra.Command {
-	c := &cobra.Command{
-		Use: "waybill", Short: "See shipments, decide disputes, resolve exceptions",
-		Long:         "See shipments, decide disputes, resolve exceptions.\n\nTemporal is reached by its own settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a profile file.",
-		SilenceUsage: true, SilenceErrors: true,
-	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+// Command makes the waybill command, on a console.
+func Command(on *console.Console) *cobra.Command {
+	a := &app{Console: on}
+	c := console.Group("waybill", "See shipments, decide disputes, resolve exceptions",
+		a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver(), connectorcli.Command(on, time.Now))
+	c.Long = "See shipments, decide disputes, resolve exceptions.\n\nTemporal is reached by its own settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a profile file."
+	a.JSONFlag(c)
 	f := c.PersistentFlags()
-	f.BoolVar(&a.json, "json", false, "print JSON for programs")
-	f.StringVar(&a.ui, "ui", envOr("WAYBILL_UI_URL", "http://localhost:8233"), "address of the Temporal UI, for links")
+	f.StringVar(&a.ui, "ui", cmp.Or(os.Getenv("WAYBILL_UI_URL"), "http://localhost:8233"), "address of the Temporal UI, for links")
 	f.DurationVar(&a.wait, "wait", 30*time.Second, "how long to wait for an answer")
 	f.StringVar(&a.codec, "codec-keys", os.Getenv("WAYBILL_CODEC_KEY_FILE"), "key ring, where payloads are encrypted")
-	c.AddCommand(a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver())
 	return c
-}
-
-func envOr(name, otherwise string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return otherwise
-}
-
-// exactly makes a wrong number of arguments a usage error.
-func exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := cobra.ExactArgs(n)(c, args); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
 }
 
 // with connects to Temporal for one command.
 func (a *app) with(f func(ctx context.Context, c client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := a.dial(cmd.Context())
+		c, err := cluster.Dial(cmd.Context(), cluster.Options{Logger: cluster.Silent{}, CodecKeyFile: a.codec})
 		if err != nil {
 			return err
 		}
@@ -111,43 +57,9 @@ func (a *app) with(f func(ctx context.Context, c client.Client, args []string) e
 	}
 }
 
-// show prints a value: as JSON for programs, else as people prints it.
-func (a *app) show(v any, people func()) error {
-	if !a.json {
-		people()
-		return nil
-	}
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-// table prints rows under a header.
-func (a *app) table(header table.Row, rows []table.Row) {
-	t := table.NewWriter()
-	t.SetOutputMirror(a.out)
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(header)
-	t.AppendRows(rows)
-	t.Render()
-}
-
 // link is a workflow's page in the Temporal UI.
 func (a *app) link(workflowID string) string {
-	return a.ui + "/namespaces/" + cluster.Namespace() + "/workflows/" + escape(workflowID)
-}
-
-func escape(id string) string {
-	out := ""
-	for _, r := range id {
-		if r == '/' {
-			out += "%2F"
-		} else {
-			out += string(r)
-		}
-	}
-	return out
+	return strings.TrimSuffix(a.ui, "/") + "/namespaces/" + url.PathEscape(cluster.Namespace()) + "/workflows/" + url.PathEscape(workflowID)
 }
 
 // person is who calls, as the machine knows them: the default author of what they do.
@@ -158,13 +70,68 @@ func person() string {
 	return ""
 }
 
-// poll asks again until the answer is there or the time is over.
-func (a *app) poll(ctx context.Context, ask func(context.Context) (bool, error)) (bool, error) {
+// authored adds --by to a command whose author is kept for auditors.
+func authored(c *cobra.Command, by *string) {
+	c.Flags().StringVar(by, "by", person(), "who asks: kept for auditors")
+}
+
+// reasoned adds --reason to a command whose reason is kept for auditors.
+func reasoned(c *cobra.Command, reason *string) {
+	c.Flags().StringVar(reason, "reason", "", "why: kept for auditors")
+	_ = c.MarkFlagRequired("reason") // the flag is there
+}
+
+// ask asks a workflow for its state, and says what to do where there is none or nobody answers.
+func ask[Out any](ctx context.Context, a *app, c client.Client, q protocol.Query[Out], workflowID string) (out Out, err error) {
+	if !served(ctx, c) {
+		return out, a.advise(protocol.ErrNoWorker, workflowID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.wait)
+	defer cancel()
+	out, err = q.Ask(ctx, c, workflowID)
+	return out, a.advise(err, workflowID)
+}
+
+// served reports whether a worker has asked for the stories' work in the last minutes; where Temporal does not
+// say, one is assumed. Without one a question would only wait until its time is over.
+func served(ctx context.Context, c client.Client) bool {
+	d, err := c.DescribeTaskQueue(ctx, protocol.QueueStories, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	return err != nil || len(d.GetPollers()) > 0
+}
+
+// advise adds what to do to the errors that a person can do something about.
+func (a *app) advise(err error, workflowID string) error {
+	var missing *serviceerror.NotFound
+	kind, id, _ := strings.Cut(workflowID, "/")
+	list := map[string]string{"shipment": "waybill list --all", "dispute": "waybill dispute list --all"}[kind]
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &missing):
+		return fmt.Errorf("there is no %s %s open in namespace %s: see %s", kind, id, cluster.Namespace(), list)
+	case silence(err):
+		return fmt.Errorf("%w for %s %s: start waybill-worker, or see in its log why it does not; %s", protocol.ErrNoWorker, kind, id, a.link(workflowID))
+	}
+	return err
+}
+
+// silence reports whether an error means that no worker answered in the time it had.
+func silence(err error) bool {
+	var late *serviceerror.DeadlineExceeded
+	var idle *serviceerror.FailedPrecondition // Temporal has not seen a worker on the queue for minutes
+	return errors.Is(err, protocol.ErrNoWorker) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) || errors.As(err, &idle)
+}
+
+// poll asks again until the answer is there, the time is over, or it is known that nobody will answer.
+func (a *app) poll(ctx context.Context, c client.Client, ask func(context.Context) (bool, error)) (bool, error) {
+	if !served(ctx, c) {
+		return false, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
 	for {
 		done, err := ask(ctx)
-		if done || err != nil && ctx.Err() == nil {
+		if done || err != nil && ctx.Err() == nil && !silence(err) {
 			return done, err
 		}
 		select {
@@ -174,13 +141,3 @@ func (a *app) poll(ctx context.Context, ask func(context.Context) (bool, error))
 		}
 	}
 }
-
-// silent keeps the Temporal client's log out of the words for people.
-type silent struct{}
-
-var _ log.Logger = silent{}
-
-func (silent) Debug(string, ...any) {}
-func (silent) Info(string, ...any)  {}
-func (silent) Warn(string, ...any)  {}
-func (silent) Error(string, ...any) {}

@@ -1,40 +1,44 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
 	"waybill/internal/approval"
+	"waybill/internal/console"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
 func (a *app) dispute() *cobra.Command {
-	c := &cobra.Command{Use: "dispute", Short: "See and decide disputed charges"}
-	c.AddCommand(a.disputeList(), a.disputeShow(), a.decide("approve", freight.Approve), a.decide("reject", freight.Reject))
-	return c
+	return console.Group("dispute", "See and decide disputed charges", a.disputeList(), a.disputeShow(),
+		a.decide(freight.Approve, "Let the charge stand: sign the decision, send it, wait for the answer"),
+		a.decide(freight.Reject, "Let the contract stand: sign the decision, send it, wait for the answer"))
 }
 
 func (a *app) disputeList() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use: "list", Short: "List open disputes", Args: exactly(0),
+		Use: "list", Short: "List open disputes", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
 			q := "WorkflowType = 'Dispute'"
 			if !all {
 				q += " AND ExecutionStatus = 'Running'"
 			}
-			return a.printList(ctx, c, q, 1000)
+			return a.printList(ctx, c, q, listLimit)
 		}),
 	}
 	c.Flags().BoolVar(&all, "all", false, "decided ones too")
@@ -43,51 +47,50 @@ func (a *app) disputeList() *cobra.Command {
 
 func (a *app) disputeShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show DISPUTE", Short: "Show the finding, its evidence, and what was decided", Args: exactly(1),
+		Use: "show DISPUTE", Short: "Show the finding, its evidence, and what was decided", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
 			d, err := a.disputeState(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
-			return a.show(d, func() { a.printDispute(d) })
+			return a.Show(d, func() { a.printDispute(d) })
 		}),
 	}
 }
 
 func (a *app) disputeState(ctx context.Context, c client.Client, id string) (freight.Dispute, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.wait)
-	defer cancel()
-	return protocol.DisputeState.Ask(ctx, c, protocol.DisputeWorkflowID(freight.DisputeID(id)))
+	id = strings.TrimPrefix(id, "dispute/")
+	if shipment, _, ok := strings.Cut(id, "/"); !ok || !freight.ShipmentID(shipment).Valid() {
+		return freight.Dispute{}, console.Usagef("%q is no dispute id such as acme-1042/1", id)
+	}
+	return ask(ctx, a, c, protocol.DisputeState, protocol.DisputeWorkflowID(freight.DisputeID(id)))
 }
 
 func (a *app) printDispute(d freight.Dispute) {
 	p := d.Proposal
-	fmt.Fprintf(a.out, "dispute %s\n%s\n%s %s: claimed %s, by contract %s (rule %s)\n%s\n", p.Dispute, a.link(protocol.DisputeWorkflowID(p.Dispute)), p.Code, p.ChargeRef, p.Claimed, p.Expected, p.Rule, p.Reason)
+	a.Print("dispute %s\n%s\n%s %s: claimed %s, by contract %s (rule %s)\n%s", p.Dispute, a.link(protocol.DisputeWorkflowID(p.Dispute)), p.Code, p.ChargeRef, p.Claimed, p.Expected, p.Rule, p.Reason)
 	for _, e := range p.Evidence {
-		fmt.Fprintln(a.out, "  evidence:", e)
+		a.Print("  evidence: %s", e)
 	}
-	fmt.Fprintln(a.out, "proposal", d.Hash)
+	a.Print("proposal %s", d.Hash)
 	for _, r := range d.Answers {
 		if r.Refusal != "" {
-			fmt.Fprintf(a.out, "  %s refused: %s\n", r.At.UTC().Format(time.RFC3339), r.Refusal)
+			a.Print("  %s refused: %s", r.At.UTC().Format(time.RFC3339), r.Refusal)
 		}
 	}
 	if d.Ruling != nil {
-		fmt.Fprintf(a.out, "%s at %s by %s: %s\n", d.Ruling.Verdict, d.Ruling.Amount, d.Ruling.By, d.Ruling.Reason)
+		a.Print("%s at %s by %s: %s", d.Ruling.Verdict, d.Ruling.Amount, d.Ruling.By, d.Ruling.Reason)
 	}
 }
 
 // decisionLife is how long a signed decision holds: long enough for a queue, short enough to mean what was seen.
 const decisionLife = 10 * time.Minute
 
-func (a *app) decide(name string, verdict freight.DisputeVerdict) *cobra.Command {
+func (a *app) decide(verdict freight.DisputeVerdict, short string) *cobra.Command {
 	var reason, amount, key string
 	c := &cobra.Command{
-		Use: name + " DISPUTE", Short: map[string]string{"approve": "Let the charge stand", "reject": "Let the contract stand"}[name] + ": sign the decision, send it, wait for the answer", Args: exactly(1),
+		Use: string(verdict) + " DISPUTE", Short: short, Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
-			if reason == "" {
-				return usageError{errors.New("--reason is required: it is kept for auditors")}
-			}
 			k, err := approval.Load(key)
 			if err != nil {
 				return err
@@ -103,8 +106,8 @@ func (a *app) decide(name string, verdict freight.DisputeVerdict) *cobra.Command
 			return a.send(ctx, c, d, decision, k)
 		}),
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why: kept for auditors")
-	c.Flags().StringVar(&key, "key", envOr("WAYBILL_APPROVER_KEY", defaultKey()), "your key file, from waybill approver keygen")
+	reasoned(c, &reason)
+	c.Flags().StringVar(&key, "key", cmp.Or(os.Getenv("WAYBILL_APPROVER_KEY"), defaultKey()), "your key file, from waybill approver keygen")
 	if verdict == freight.Approve {
 		c.Flags().StringVar(&amount, "amount", "", "what stands, as in \"120.00 USD\"; without it, all that is claimed")
 	}
@@ -130,7 +133,7 @@ func (a *app) decision(d freight.Dispute, verdict freight.DisputeVerdict, amount
 	p := d.Proposal
 	out := freight.Decision{
 		Dispute: p.Dispute, Shipment: p.Shipment, ProposalHash: p.Hash(), Verdict: verdict, Amount: p.Claimed, Reason: reason, Approver: approver,
-		Nonce: base64.RawURLEncoding.EncodeToString(nonce), ExpiresAt: a.now().Add(decisionLife).UTC(),
+		Nonce: base64.RawURLEncoding.EncodeToString(nonce), ExpiresAt: time.Now().Add(decisionLife).UTC(),
 	}
 	if verdict == freight.Reject {
 		out.Amount = p.Expected
@@ -138,11 +141,11 @@ func (a *app) decision(d freight.Dispute, verdict freight.DisputeVerdict, amount
 	if amount != "" {
 		var err error
 		if out.Amount, err = freight.ParseMoney(amount); err != nil {
-			return out, usageError{err}
+			return out, console.Usage(err)
 		}
 	}
-	if err := out.CheckAgainst(p, a.now()); err != nil {
-		return out, usageError{err}
+	if err := out.CheckAgainst(p, time.Now()); err != nil {
+		return out, console.Usage(err)
 	}
 	return out, nil
 }
@@ -156,10 +159,10 @@ func (a *app) send(ctx context.Context, c client.Client, d freight.Dispute, deci
 	signed := protocol.SignedDecision{JWS: jws}
 	id := protocol.DisputeWorkflowID(d.Proposal.Dispute)
 	if err := protocol.DecisionMade.Send(ctx, c, id, signed); err != nil {
-		return err
+		return a.advise(err, id)
 	}
 	var reply freight.DecisionReply
-	answered, err := a.poll(ctx, func(ctx context.Context) (bool, error) {
+	answered, err := a.poll(ctx, c, func(ctx context.Context) (bool, error) {
 		now, err := protocol.DisputeState.Ask(ctx, c, id)
 		i := slices.IndexFunc(now.Answers, func(r freight.DecisionReply) bool { return r.Document == signed.Hash() })
 		if i < 0 {
@@ -170,40 +173,52 @@ func (a *app) send(ctx context.Context, c client.Client, d freight.Dispute, deci
 	})
 	switch {
 	case err != nil:
-		return err
+		return a.advise(err, id)
 	case !answered:
-		return errors.New("queued: no worker answers; it will be applied when one does, unless it expires first")
+		return fmt.Errorf("queued: no worker has answered yet; it is applied when one does, unless it expires first at %s: see waybill dispute show %s", decision.ExpiresAt.Format(time.RFC3339), decision.Dispute)
 	case !reply.Applied:
-		return fmt.Errorf("refused: %s", reply.Refusal)
+		return errors.Join(a.Show(reply, func() {}), fmt.Errorf("refused: %s", reply.Refusal))
 	}
-	return a.show(reply, func() {
-		fmt.Fprintf(a.out, "applied: %s at %s on dispute %s\n", decision.Verdict, decision.Amount, decision.Dispute)
+	return a.Show(reply, func() {
+		a.Print("applied: %s at %s on dispute %s", decision.Verdict, decision.Amount, decision.Dispute)
 	})
 }
 
 func (a *app) approver() *cobra.Command {
 	var key string
 	keygen := &cobra.Command{
-		Use: "keygen ID", Short: "Make your key; print the public part for the worker's configuration", Args: exactly(1),
+		Use: "keygen ID", Short: "Make your key; print the public part for the worker's configuration", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			k, err := approval.NewKey(args[0])
 			if err != nil {
-				return usageError{err}
+				return console.Usage(err)
 			}
-			if err := os.MkdirAll(filepath.Dir(key), 0o700); err != nil {
+			if err := keep(k, key); err != nil {
 				return err
 			}
-			if err := k.Save(key); err != nil {
-				return err
-			}
-			return a.show(map[string]string{"id": k.Approver, "public_key": k.Public(), "file": key}, func() {
-				fmt.Fprintf(a.out, "id: %s\npublic_key: %s\n", k.Approver, k.Public())
-				fmt.Fprintf(a.words, "your key is in %s; keep it to yourself, and give the lines above to whoever keeps approvers in the configuration\n", key)
-			})
+			a.Say("your key is in %s; keep it to yourself, and give id and public key to whoever keeps approvers in the configuration", key)
+			return a.Show(approver{k.Approver, k.Public(), key}, func() { a.Print("id: %s\npublic_key: %s", k.Approver, k.Public()) })
 		},
 	}
-	keygen.Flags().StringVar(&key, "key", envOr("WAYBILL_APPROVER_KEY", defaultKey()), "where to keep the key; never overwritten")
-	c := &cobra.Command{Use: "approver", Short: "Your own key as an approver"}
-	c.AddCommand(keygen)
-	return c
+	keygen.Flags().StringVar(&key, "key", cmp.Or(os.Getenv("WAYBILL_APPROVER_KEY"), defaultKey()), "where to keep the key; never overwritten")
+	return console.Group("approver", "Your own key as an approver", keygen)
+}
+
+// approver is what keygen made.
+type approver struct {
+	ID        string `json:"id"`
+	PublicKey string `json:"public_key"`
+	File      string `json:"file"`
+}
+
+// keep saves a key where there is none.
+func keep(k approval.Key, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the folder of the key: %w", err)
+	}
+	err := k.Save(path)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("there is a key in %s, which is not overwritten: go on using it, or name another file with --key", path)
+	}
+	return err
 }

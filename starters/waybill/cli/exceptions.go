@@ -6,36 +6,32 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"waybill/internal/console"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
 func (a *app) exception() *cobra.Command {
-	c := &cobra.Command{Use: "exception", Short: "See and resolve what shipments cannot go past alone"}
-	c.AddCommand(a.exceptionList(), a.exceptionShow(), a.exceptionResolve())
-	return c
+	return console.Group("exception", "See and resolve what shipments cannot go past alone", a.exceptionList(), a.exceptionShow(), a.exceptionResolve())
 }
 
 func (a *app) exceptionList() *cobra.Command {
-	var kind string
+	var kind freight.ExceptionKind
 	c := &cobra.Command{
-		Use: "list", Short: "List shipments with open exceptions", Args: exactly(0),
+		Use: "list", Short: "List shipments with open exceptions", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
-			name := protocol.ExceptionsAttribute.GetName()
-			q := "WorkflowType = 'Shipment' AND ExecutionStatus = 'Running' AND " + name
+			kinds := freight.ExceptionKinds()
 			if kind != "" {
-				return a.printList(ctx, c, q+" = "+quote(kind), 1000)
+				kinds = []freight.ExceptionKind{kind}
 			}
-			return a.printList(ctx, c, q+" IN ("+quoted(freight.ExceptionKinds())+")", 1000)
+			return a.printList(ctx, c, "WorkflowType = 'Shipment' AND ExecutionStatus = 'Running' AND "+protocol.ExceptionsAttribute.GetName()+" IN ("+quoted(kinds)+")", listLimit)
 		}),
 	}
-	c.Flags().StringVar(&kind, "kind", "", "only this kind: "+join(freight.ExceptionKinds()))
+	console.Choice(c, &kind, "kind", "only this kind", freight.ExceptionKinds())
 	return c
 }
 
@@ -52,79 +48,91 @@ func quoted[T ~string](ts []T) string {
 
 func (a *app) exceptionShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SHIPMENT", Short: "Show a shipment's exceptions", Args: exactly(1),
+		Use: "show SHIPMENT", Short: "Show a shipment's exceptions", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
 			s, err := a.state(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
-			return a.show(s.Exceptions, func() {
-				var rows []table.Row
+			if s.Exceptions == nil {
+				s.Exceptions = freight.Exceptions{} // a program reads a list
+			}
+			return a.Show(s.Exceptions, func() {
+				var rows []console.Row
 				for _, e := range s.Exceptions {
 					state := "open, due " + e.DueBy.UTC().Format("2006-01-02 15:04")
 					if !e.Open() {
 						state = fmt.Sprintf("%s by %s: %s", e.Resolution.Action, e.Resolution.By, e.Resolution.Reason)
 					}
-					rows = append(rows, table.Row{e.ID, e.Kind, e.Owner, e.Detail, join(e.Actions), state})
+					rows = append(rows, console.Row{e.ID, e.Kind, e.Owner, e.Detail, join(e.Actions), state})
 				}
-				a.table(table.Row{"no", "kind", "owner", "what happened", "actions", "state"}, rows)
+				a.Table(console.Row{"no", "kind", "owner", "what happened", "actions", "state"}, rows)
 			})
 		}),
 	}
 }
 
 func (a *app) exceptionResolve() *cobra.Command {
-	var action, reason string
+	var action freight.Action
+	var by, reason string
 	c := &cobra.Command{
-		Use: "resolve SHIPMENT NUMBER", Short: "Resolve an exception, and wait for the answer", Args: exactly(2),
+		Use: "resolve SHIPMENT NUMBER", Short: "Resolve an exception, and wait for the answer", Args: cobra.ExactArgs(2),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
 			n, err := strconv.Atoi(args[1])
 			if err != nil {
-				return usageError{fmt.Errorf("%q is no exception's number", args[1])}
+				return console.Usagef("%q is no exception's number: see waybill exception show %s", args[1], args[0])
 			}
-			q := protocol.ResolveRequest{Exception: n, Action: freight.Action(action), By: person(), Reason: reason}
+			q := protocol.ResolveRequest{Exception: n, Action: action, By: by, Reason: reason}
 			if err := q.Check(); err != nil {
-				return usageError{err}
+				return console.Usage(err)
 			}
 			return a.resolve(ctx, c, args[0], q)
 		}),
 	}
-	c.Flags().StringVar(&action, "action", "", "retry, dismiss or cancel, as the exception allows")
-	c.Flags().StringVar(&reason, "reason", "", "why: kept for auditors")
+	console.Choice(c, &action, "action", "what to do, as the exception allows", []freight.Action{freight.Retry, freight.Waive, freight.Dismiss, freight.Abandon})
+	_ = c.MarkFlagRequired("action") // the flag is there
+	authored(c, &by)
+	reasoned(c, &reason)
 	return c
 }
 
 func (a *app) resolve(ctx context.Context, c client.Client, arg string, q protocol.ResolveRequest) error {
-	id, err := shipmentID(arg)
+	id, err := console.Shipment(arg)
 	if err != nil {
 		return err
 	}
-	asked := a.now()
-	if err := protocol.ResolveAsked.Send(ctx, c, protocol.ShipmentWorkflowID(id), q); err != nil {
+	workflowID := protocol.ShipmentWorkflowID(id)
+	before, err := ask(ctx, a, c, protocol.ShipmentState, workflowID)
+	if err != nil && !silence(err) {
 		return err
 	}
+	old, _ := replyTo(q, before.Replies)
+	if err := protocol.ResolveAsked.Send(ctx, c, workflowID, q); err != nil {
+		return a.advise(err, workflowID)
+	}
 	var reply freight.ResolveReply
-	answered, err := a.poll(ctx, func(ctx context.Context) (bool, error) {
-		s, err := protocol.ShipmentState.Ask(ctx, c, protocol.ShipmentWorkflowID(id))
-		i := slices.IndexFunc(s.Replies, func(r freight.ResolveReply) bool {
-			return r.Exception == q.Exception && r.Action == q.Action && r.By == q.By && r.Reason == q.Reason && !r.At.Before(asked.Add(-clockSlack))
-		})
-		if i < 0 {
-			return false, err
-		}
-		reply = s.Replies[i]
-		return true, nil
+	answered, err := a.poll(ctx, c, func(ctx context.Context) (found bool, err error) {
+		s, err := protocol.ShipmentState.Ask(ctx, c, workflowID)
+		reply, found = replyTo(q, s.Replies)
+		return found && reply.At.After(old.At), err
 	})
 	switch {
 	case err != nil:
-		return err
+		return a.advise(err, workflowID)
 	case !answered:
-		return errors.New("queued: no worker answers; it will be applied when one does")
+		return fmt.Errorf("queued: no worker has answered yet; it is applied when one does: see waybill exception show %s", id)
 	case reply.Refusal != "":
-		return fmt.Errorf("refused: %s", reply.Refusal)
+		return errors.Join(a.Show(reply, func() {}), fmt.Errorf("refused: %s", reply.Refusal))
 	}
-	return a.show(reply, func() { fmt.Fprintf(a.out, "applied: %s on exception %d of %s\n", q.Action, q.Exception, id) })
+	return a.Show(reply, func() { a.Print("applied: %s on exception %d of %s", q.Action, q.Exception, id) })
 }
 
-// clockSlack is how far this machine's clock may be ahead of the server's.
-const clockSlack = time.Minute
+// replyTo is the newest reply to a request such as q.
+func replyTo(q protocol.ResolveRequest, rs []freight.ResolveReply) (freight.ResolveReply, bool) {
+	for _, r := range slices.Backward(rs) {
+		if r.Exception == q.Exception && r.Action == q.Action && r.By == q.By && r.Reason == q.Reason {
+			return r, true
+		}
+	}
+	return freight.ResolveReply{}, false
+}

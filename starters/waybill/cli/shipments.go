@@ -1,19 +1,22 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"waybill/internal/console"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
@@ -31,16 +34,21 @@ type listed struct {
 }
 
 func (a *app) list() *cobra.Command {
-	var stage, customer, carrier, exception string
+	var stage freight.Stage
+	var exception freight.ExceptionKind
+	var customer, carrier string
 	var all bool
 	var limit int
 	c := &cobra.Command{
-		Use: "list", Short: "List shipments", Args: exactly(0),
+		Use: "list", Short: "List shipments", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
+			if err := errors.Join(searchable("customer", customer), searchable("carrier", carrier)); err != nil {
+				return err
+			}
 			q := []string{"WorkflowType = 'Shipment'"}
 			for _, f := range []struct{ name, value string }{
-				{protocol.StageAttribute.GetName(), stage}, {protocol.CustomerAttribute.GetName(), customer},
-				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), exception},
+				{protocol.StageAttribute.GetName(), string(stage)}, {protocol.CustomerAttribute.GetName(), customer},
+				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), string(exception)},
 			} {
 				if f.value != "" {
 					q = append(q, f.name+" = "+quote(f.value))
@@ -52,109 +60,115 @@ func (a *app) list() *cobra.Command {
 			return a.printList(ctx, c, strings.Join(q, " AND "), limit)
 		}),
 	}
-	f := c.Flags()
-	f.StringVar(&stage, "stage", "", "only in this stage: "+join(freight.Stages()))
-	f.StringVar(&customer, "customer", "", "only of this customer")
-	f.StringVar(&carrier, "carrier", "", "only with this carrier")
-	f.StringVar(&exception, "exception", "", "only with this exception open: "+join(freight.ExceptionKinds()))
-	f.BoolVar(&all, "all", false, "closed ones too")
-	f.IntVar(&limit, "limit", 200, "at most so many")
-	_ = c.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(words(freight.Stages()), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("exception", cobra.FixedCompletions(words(freight.ExceptionKinds()), cobra.ShellCompDirectiveNoFileComp))
+	console.Choice(c, &stage, "stage", "only in this stage", freight.Stages())
+	console.Choice(c, &exception, "exception", "only with this exception open", freight.ExceptionKinds())
+	console.Limit(c, &limit, listLimit)
+	c.Flags().StringVar(&customer, "customer", "", "only of this customer")
+	c.Flags().StringVar(&carrier, "carrier", "", "only with this carrier")
+	c.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return c
 }
 
-func words[T ~string](ts []T) (ss []string) {
+// listLimit is how much a person can read; more is for the store's views.
+const listLimit = 200
+
+func join[T ~string](ts []T) string {
+	var words []string
 	for _, t := range ts {
-		ss = append(ss, string(t))
+		words = append(words, string(t))
 	}
-	return ss
+	return strings.Join(words, ", ")
 }
 
-func join[T ~string](ts []T) string { return strings.Join(words(ts), ", ") }
-
 // quote makes a text a value of a visibility query.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "") + "'" }
+func quote(s string) string { return "'" + s + "'" }
+
+// searchable refuses what Temporal cannot search for: it looks for an escaped quote or backslash with the escape in it.
+func searchable(flag, value string) error {
+	if strings.ContainsAny(value, `'"\`) {
+		return console.Usagef("--%s %q: Temporal cannot search for quotes and backslashes: filter the output of waybill list --json", flag, value)
+	}
+	return nil
+}
 
 func (a *app) printList(ctx context.Context, c client.Client, query string, limit int) error {
 	found, err := a.find(ctx, c, query, limit)
 	if err != nil {
 		return err
 	}
-	return a.show(found, func() {
-		var rows []table.Row
+	if len(found) > limit {
+		found = found[:limit]
+		a.Say("there are more than %d: narrow it down, or raise --limit", limit)
+	}
+	slices.SortFunc(found, func(x, y listed) int { return strings.Compare(x.ID, y.ID) })
+	return a.Show(found, func() {
+		var rows []console.Row
 		for _, l := range found {
-			rows = append(rows, table.Row{l.ID, l.Stage, l.Customer, l.Carrier, strings.Join(l.Exceptions, " "), l.Deadline, l.Status})
+			rows = append(rows, console.Row{l.ID, l.Stage, l.Customer, l.Carrier, strings.Join(l.Exceptions, " "), l.Deadline, l.Status})
 		}
-		a.table(table.Row{"id", "stage", "customer", "carrier", "exceptions", "next deadline", "workflow"}, rows)
+		a.Table(console.Row{"id", "stage", "customer", "carrier", "exceptions", "next deadline", "workflow"}, rows)
 	})
 }
 
+// find lists what a query selects: one more than limit where there is more.
 func (a *app) find(ctx context.Context, c client.Client, query string, limit int) ([]listed, error) {
 	found := []listed{}
 	var page []byte
-	for len(found) < limit {
-		resp, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page, PageSize: int32(min(limit, 200))})
+	for len(found) <= limit {
+		resp, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page, PageSize: int32(min(limit+1, 200))}) //nolint:gosec // at most 200
 		if err != nil {
 			return nil, fmt.Errorf("list: %w; waybill-admin temporal check names missing search attributes", err)
 		}
 		for _, e := range resp.GetExecutions() {
-			l := listed{Status: e.GetStatus().String(), Link: a.link(e.GetExecution().GetWorkflowId())}
-			_, l.ID, _ = strings.Cut(e.GetExecution().GetWorkflowId(), "/")
-			read := func(name string, into any) {
-				if p := e.GetSearchAttributes().GetIndexedFields()[name]; p != nil {
-					_ = converter.GetDefaultDataConverter().FromPayload(p, into) // one that does not decode is shown empty
-				}
-			}
-			read(protocol.StageAttribute.GetName(), &l.Stage)
-			read(protocol.CustomerAttribute.GetName(), &l.Customer)
-			read(protocol.CarrierAttribute.GetName(), &l.Carrier)
-			read(protocol.ExceptionsAttribute.GetName(), &l.Exceptions)
-			read(protocol.DeadlineAttribute.GetName(), &l.Deadline)
-			found = append(found, l)
+			found = append(found, a.listed(e))
 		}
 		if page = resp.GetNextPageToken(); len(page) == 0 {
 			break
 		}
 	}
-	slices.SortFunc(found, func(x, y listed) int { return strings.Compare(x.ID, y.ID) })
 	return found, nil
 }
 
-func shipmentID(s string) (freight.ShipmentID, error) {
-	id := freight.ShipmentID(strings.TrimPrefix(s, "shipment/"))
-	if !id.Valid() {
-		return "", usageError{fmt.Errorf("%q is no shipment id such as acme-1042", s)}
+func (a *app) listed(e *workflowpb.WorkflowExecutionInfo) listed {
+	l := listed{Status: e.GetStatus().String(), Link: a.link(e.GetExecution().GetWorkflowId())}
+	_, l.ID, _ = strings.Cut(e.GetExecution().GetWorkflowId(), "/")
+	read := func(name string, into any) {
+		if p := e.GetSearchAttributes().GetIndexedFields()[name]; p != nil {
+			_ = converter.GetDefaultDataConverter().FromPayload(p, into) // one that does not decode is shown empty
+		}
 	}
-	return id, nil
+	read(protocol.StageAttribute.GetName(), &l.Stage)
+	read(protocol.CustomerAttribute.GetName(), &l.Customer)
+	read(protocol.CarrierAttribute.GetName(), &l.Carrier)
+	read(protocol.ExceptionsAttribute.GetName(), &l.Exceptions)
+	read(protocol.DeadlineAttribute.GetName(), &l.Deadline)
+	return l
 }
 
-// state asks a shipment, and says so where no worker answers.
+// state asks a shipment for all it knows.
 func (a *app) state(ctx context.Context, c client.Client, arg string) (freight.Shipment, error) {
-	id, err := shipmentID(arg)
+	id, err := console.Shipment(arg)
 	if err != nil {
 		return freight.Shipment{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.wait)
-	defer cancel()
-	return protocol.ShipmentState.Ask(ctx, c, protocol.ShipmentWorkflowID(id))
+	return ask(ctx, a, c, protocol.ShipmentState, protocol.ShipmentWorkflowID(id))
 }
 
 func (a *app) status() *cobra.Command {
 	return &cobra.Command{
-		Use: "status SHIPMENT", Short: "Show where a shipment stands, why it waits, and what to do", Args: exactly(1),
+		Use: "status SHIPMENT", Short: "Show where a shipment stands, why it waits, and what to do", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
 			s, err := a.state(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
-			return a.show(s, func() { a.printState(s) })
+			return a.Show(s, func() { a.printState(s) })
 		}),
 	}
 }
 
 func (a *app) printState(s freight.Shipment) {
-	p := func(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+	p := a.Print
 	p("%s  %s  (order %s, delivery %s, customer %s, carrier %s)", s.ID, s.Stage, s.Release.OrderName, s.Release.PickingName, s.Release.Customer, s.Carrier())
 	p("%s", a.link(protocol.ShipmentWorkflowID(s.ID)))
 	for _, m := range s.Journey.Marks {
@@ -179,70 +193,75 @@ func (a *app) printState(s freight.Shipment) {
 	}
 	switch {
 	case s.Invoice != nil:
-		p("invoice %s of %s: net %s, tax %s, total %s; payment %s", s.Invoice.Number, s.Invoice.Date, s.Invoice.Net, s.Invoice.Tax, s.Invoice.Total, or(string(s.Payment.State), "not seen"))
+		p("invoice %s of %s: net %s, tax %s, total %s; payment %s", s.Invoice.Number, s.Invoice.Date, s.Invoice.Net, s.Invoice.Tax, s.Invoice.Total, cmp.Or(string(s.Payment.State), "not seen"))
 	case s.Plan != nil:
 		p("invoice validated over %s net, not posted yet", s.Plan.Net)
 	}
 }
 
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 func (a *app) release() *cobra.Command {
-	var tenant string
+	var tenant, by string
 	c := &cobra.Command{
-		Use: "release PICKING", Short: "Start the shipment of a delivery by hand, as the scan of Odoo would", Args: exactly(1),
+		Use: "release PICKING", Short: "Start the shipment of a delivery by hand, as the scan of Odoo would", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
 			picking, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
-				return usageError{fmt.Errorf("%q is no id of a delivery in Odoo", args[0])}
+				return console.Usagef("%q is no id of a delivery in Odoo, such as 1042", args[0])
 			}
 			id, err := freight.ShipmentIDOf(freight.TenantCode(tenant), picking)
 			if err != nil {
-				return usageError{err}
+				return console.Usage(err)
 			}
-			started, err := protocol.StartShipment(ctx, c, protocol.ShipmentInput{ID: id, Picking: picking, ReleasedBy: person()}, "", "")
+			started, err := protocol.StartShipment(ctx, c, protocol.ShipmentInput{ID: id, Picking: picking, ReleasedBy: by}, "", "")
 			if err != nil {
 				return err
 			}
-			result := map[string]any{"shipment": id, "started": started, "link": a.link(protocol.ShipmentWorkflowID(id))}
-			return a.show(result, func() {
-				if !started {
-					fmt.Fprintf(a.words, "%s was started before; nothing was done\n", id)
-				}
-				fmt.Fprintln(a.out, id)
-			})
+			if !started {
+				a.Say("%s was started before; nothing was done", id)
+			}
+			result := released{id, started, a.link(protocol.ShipmentWorkflowID(id))}
+			return a.Show(result, func() { a.Print("%s", id) })
 		}),
 	}
 	c.Flags().StringVar(&tenant, "tenant", "", "the tenant of the worker's configuration")
 	_ = c.MarkFlagRequired("tenant") // the flag is there
+	authored(c, &by)
 	return c
 }
 
+// released is what release did.
+type released struct {
+	Shipment freight.ShipmentID `json:"shipment"`
+	Started  bool               `json:"started"` // false: it had been
+	Link     string             `json:"link"`
+}
+
 func (a *app) cancel() *cobra.Command {
-	var reason string
+	var by, reason string
 	c := &cobra.Command{
-		Use: "cancel SHIPMENT", Short: "Ask for a shipment to be cancelled; freight that moves is not", Args: exactly(1),
+		Use: "cancel SHIPMENT", Short: "Ask for a shipment to be cancelled; freight that moves is not", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
-			id, err := shipmentID(args[0])
+			id, err := console.Shipment(args[0])
 			if err != nil {
 				return err
 			}
-			if reason == "" {
-				return usageError{errors.New("--reason is required: it is kept for auditors")}
+			workflowID := protocol.ShipmentWorkflowID(id)
+			request := freight.CancelRequest{By: by, Reason: reason, At: time.Now()}
+			if err := protocol.CancelAsked.Send(ctx, c, workflowID, request); err != nil {
+				return a.advise(err, workflowID)
 			}
-			ask := freight.CancelRequest{By: person(), Reason: reason, At: a.now()}
-			if err := protocol.CancelAsked.Send(ctx, c, protocol.ShipmentWorkflowID(id), ask); err != nil {
-				return err
-			}
-			fmt.Fprintf(a.words, "asked; see waybill status %s\n", id)
-			return nil
+			a.Say("asked; freight that has been picked up goes on, with an exception: see waybill status %s", id)
+			return a.Show(asked{id, true, a.link(workflowID)}, func() { a.Print("%s", id) })
 		}),
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why")
+	authored(c, &by)
+	reasoned(c, &reason)
 	return c
+}
+
+// asked is what cancel did.
+type asked struct {
+	Shipment freight.ShipmentID `json:"shipment"`
+	Asked    bool               `json:"asked"`
+	Link     string             `json:"link"`
 }

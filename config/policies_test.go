@@ -1,0 +1,174 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"waybill/config"
+	"waybill/workflows/freight"
+)
+
+// write puts a text into a file.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// wantAll compares what was said with what should be, line for line; $F stands for the file.
+func wantAll(t *testing.T, err error, path string, want ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("nothing was said")
+	}
+	got := strings.Split(strings.ReplaceAll(err.Error(), path, "$F"), "\n")
+	for _, w := range want {
+		found := false
+		for i, g := range got {
+			if !found && strings.Contains(g, w) {
+				got, found = append(got[:i:i], got[i+1:]...), true
+			}
+		}
+		if !found {
+			t.Errorf("not said: %s\nsaid:\n%v", w, err)
+		}
+	}
+	for _, g := range got {
+		t.Errorf("said, and not wanted: %s", g)
+	}
+}
+
+const goodPolicies = `version: "7"
+owner: finance
+default:
+  contract: ACME-2026
+  currency: USD
+  scope: goods_and_freight
+  pod: document
+  need_carrier_invoice: true
+  charges_window: 336h
+  tolerance_amount: 5.00 USD
+  tolerance_percent: "2"
+  clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: 336h}
+`
+
+func TestExamplePoliciesAreGoodAndHaveEveryKey(t *testing.T) {
+	const path = "policies/example.yaml"
+	if _, err := config.LoadPolicies(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said map[string]any
+	if err := yaml.Unmarshal(b, &said); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range leaves(reflect.TypeFor[config.Policies](), "yaml", "") {
+		if l.key != "default.customer" && !has(said, strings.Split(l.key, ".")) {
+			t.Errorf("%s is not in %s", l.key, path)
+		}
+	}
+}
+
+func TestPoliciesSayAllThatIsWrongAtOnce(t *testing.T) {
+	path := write(t, "p.yaml", `version: ""
+default:
+  customer: ACME
+  currency: DOLLAR
+  scope: everything
+  pod: photo
+  need_carrier_invoice: perhaps
+  charges_window: 14d
+  tolerance_amount: 5.00 EUR
+  tolerance_percent: 2%
+  grace: 4h
+  clocks: {accept: -1h, deliver: 5}
+customers:
+  - {customer: BOLT, contract: B, currency: USD, scope: freight, pod: status, tolerance_amount: 1 EUR, tolerance_percent: 1e1}
+  - {customer: BOLT, contract: "", currency: USD, scope: freight, pod: status, tolerance_percent: "5"}
+  - {contract: "", currency: USD, scope: none, pod: status}
+`)
+	_, err := config.LoadPolicies(path)
+	wantAll(t, err, path,
+		`$F: line 7: cannot unmarshal !!str`, `$F: line 8: "14d": want a duration of 0s or more, such as 48h`,
+		`$F: line 11: grace: there is no such key; config/policies/example.yaml has every key`,
+		`$F: line 12: "-1h": want a duration`, `$F: line 12: "5": want a duration`,
+		`$F: version: "": want a version`, `$F: owner: "": want who answers`, `$F: default.customer: "ACME": want none`,
+		`$F: default.scope: "everything": want goods_and_freight, freight or none`, `$F: default.pod: "photo": want status, signature or document`,
+		`$F: default.contract: "": want the contract's id`, `$F: default.currency: "DOLLAR": want an ISO 4217 code`,
+		`$F: default.tolerance_amount: "5.00 EUR": want an amount`, `$F: default.tolerance_percent: "2%": want 0 to 100`,
+		`$F: customers[0].tolerance_amount: "1 EUR": want an amount of zero or more in USD`, `$F: customers[0].tolerance_percent: "1e1": want 0 to 100`,
+		`$F: customers[1].customer: "BOLT": want a customer's reference in Odoo, once`, `$F: customers[1].contract`, `$F: customers[1].tolerance_amount: "": want an amount`,
+		`$F: customers[2].customer: ""`)
+}
+
+func TestAPolicyFileThatIsEmptyOrMissingSaysWhatItShouldHave(t *testing.T) {
+	path := write(t, "p.yaml", "")
+	_, err := config.LoadPolicies(path)
+	if err == nil || !strings.Contains(err.Error(), path+": version") {
+		t.Errorf("%v", err)
+	}
+	if _, err := config.LoadPolicies(path + "x"); err == nil || !strings.Contains(err.Error(), path+"x") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAToleranceIsADecimalAndNothingElse(t *testing.T) {
+	for percent, good := range map[string]bool{
+		"0": true, "2": true, "2.5": true, "100": true, "100.00": true, "99.9999": true, "0.0001": true,
+		"-1": false, "+1": false, "100.01": false, "1e1": false, "0x1p4": false, "Inf": false, "NaN": false, "1_0": false, ".5": false, "5.": false, "2 ": false, "２": false, "2.00001": false, "2,5": false,
+	} {
+		text := strings.Replace(goodPolicies, `tolerance_percent: "2"`, `tolerance_percent: "`+percent+`"`, 1)
+		_, err := config.LoadPolicies(write(t, "p.yaml", text))
+		if (err == nil) != good {
+			t.Errorf("%q: %v", percent, err)
+		}
+	}
+}
+
+func TestACustomersOwnTermsHoldForItAndNobodyElse(t *testing.T) {
+	p, err := config.LoadPolicies(write(t, "p.yaml", goodPolicies+`customers:
+  - {customer: Bolt-DE, contract: BOLT-2026, currency: EUR, scope: freight, pod: signature, charges_window: 24h, clocks: {quiet: 1h}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := p.TermsFor("Bolt-DE", "EUR")
+	want := freight.Terms{Policy: "Bolt-DE", Version: "7", Contract: "BOLT-2026", Currency: "EUR", Scope: freight.FreightOnly, POD: freight.PODSignature, Charges: freight.ChargesTerms{Window: 24 * time.Hour}, Clocks: freight.Clocks{Quiet: time.Hour}}
+	if err != nil || own != want {
+		t.Errorf("%+v, %v; want %+v", own, err, want)
+	}
+	// A reference that differs in case is another customer.
+	others, err := p.TermsFor("bolt-de", "USD")
+	want = freight.Terms{
+		Policy: "default", Version: "7", Contract: "ACME-2026", Currency: "USD", Scope: freight.GoodsAndFreight, POD: freight.PODDocument,
+		Charges: freight.ChargesTerms{NeedCarrierInvoice: true, Window: 336 * time.Hour}, Tolerance: freight.Tolerance{Absolute: freight.MustMoney("5.00 USD"), Percent: "2"},
+		Clocks: freight.Clocks{Accept: 24 * time.Hour, Deliver: 120 * time.Hour, POD: 48 * time.Hour, Dispute: 72 * time.Hour, Payment: 720 * time.Hour, Quiet: 336 * time.Hour},
+	}
+	if err != nil || others != want {
+		t.Errorf("%+v, %v; want %+v", others, err, want)
+	}
+}
+
+func TestAnOrderInAnotherCurrencyIsNotConverted(t *testing.T) {
+	path := write(t, "p.yaml", goodPolicies)
+	p, err := config.LoadPolicies(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.TermsFor("ACME", "EUR")
+	if err == nil || !strings.Contains(err.Error(), "give the customer a policy in that currency") || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,77 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"waybill/starters/bridge/connectors"
+)
+
+// EventSchema is the contract of one version of one type of event.
+type EventSchema struct {
+	Type    string          `json:"type"` // with the version at its end; a change that could refuse what was taken is a new type
+	Version int             `json:"version"`
+	ID      string          `json:"id"`
+	Schema  json.RawMessage `json:"schema"` // JSON Schema 2020-12 of the whole event
+}
+
+var typeForm = regexp.MustCompile(`^[a-z.]+\.([a-z]+)\.v([1-9][0-9]*)$`)
+
+// EventSchemas are the events we take and make, by type. They are parts of the one schema that deliveries are checked
+// by, so that what is published is what holds.
+func EventSchemas() (es []EventSchema, _ error) {
+	var whole struct {
+		Properties struct {
+			Type struct {
+				Enum []string `json:"enum"`
+			} `json:"type"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal(eventSchema, &whole); err != nil {
+		return nil, fmt.Errorf("bridge: event schema: %w", err)
+	}
+	for _, t := range slices.Sorted(slices.Values(whole.Properties.Type.Enum)) {
+		e, err := schemaOf(t)
+		if err != nil {
+			return nil, err
+		}
+		es = append(es, e)
+	}
+	return es, nil
+}
+
+// schemaOf is the schema of events of one type.
+func schemaOf(eventType string) (e EventSchema, _ error) {
+	form := typeForm.FindStringSubmatch(eventType)
+	if form == nil {
+		return e, fmt.Errorf("bridge: event schema: type %q: want one that ends in .NAME.vN", eventType)
+	}
+	var schema, properties map[string]json.RawMessage
+	if err := json.Unmarshal(eventSchema, &schema); err != nil {
+		return e, fmt.Errorf("bridge: event schema: %w", err)
+	}
+	if err := json.Unmarshal(schema["properties"], &properties); err != nil {
+		return e, fmt.Errorf("bridge: event schema: %w", err)
+	}
+	e = EventSchema{Type: eventType, ID: connectors.SchemaID(eventType)}
+	e.Version, _ = strconv.Atoi(form[2]) // digits, by the form
+	delete(schema, "allOf")
+	maps.Copy(properties, map[string]json.RawMessage{
+		"type": raw(map[string]string{"const": eventType}), "data": raw(map[string]string{"$ref": "#/$defs/" + form[1]}),
+	})
+	schema["properties"], schema["$id"], schema["title"] = raw(properties), raw(e.ID), raw("A "+form[1]+" event of a shipment, version "+form[2])
+	e.Schema = raw(schema)
+	return e, nil
+}
+
+func raw(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("bridge: encode schema: %v", err)) // maps of text and of what was JSON
+	}
+	return b
+}

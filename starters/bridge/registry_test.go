@@ -1,0 +1,66 @@
+package bridge_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"waybill/starters/bridge"
+	"waybill/starters/bridge/connectors"
+)
+
+func schemas(t *testing.T) map[string]*jsonschema.Schema {
+	t.Helper()
+	es, err := bridge.EventSchemas()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled := map[string]*jsonschema.Schema{}
+	for _, e := range es {
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := jsonschema.NewCompiler()
+		c.AssertFormat()
+		if err := c.AddResource(e.ID, doc); err != nil {
+			t.Fatal(err)
+		}
+		if compiled[e.Type], err = c.Compile(e.ID); err != nil {
+			t.Fatalf("%s: %v", e.Type, err)
+		}
+		if e.Version != 1 || !strings.HasSuffix(e.Type, ".v1") {
+			t.Errorf("%s is version %d", e.Type, e.Version)
+		}
+	}
+	return compiled
+}
+
+func TestEveryTypeWeReadHasASchemaThatTakesItsEventsAndNoOthers(t *testing.T) {
+	compiled := schemas(t)
+	if len(compiled) != 2 {
+		t.Fatalf("%d schemas, want those of milestones and charges", len(compiled))
+	}
+	milestone := `{"specversion":"1.0","id":"1","source":"urn:x","type":"` + connectors.MilestoneType + `","subject":"shipment/acme-1","data":{"milestone":"picked_up","occurredAt":"2026-11-24T12:00:00Z"}}`
+	charges := `{"specversion":"1.0","id":"2","source":"urn:x","type":"` + connectors.ChargesType + `","subject":"shipment/acme-1","data":{"carrier":"FAST","occurredAt":"2026-11-24T12:00:00Z","invoice":{"number":"C1","total":{"number":"10.00","currency":"USD"},"lines":[{"line":"1","code":"linehaul","amount":{"number":"10.00","currency":"USD"}}]}}}`
+	for _, c := range []struct {
+		name, schema, event string
+		ok                  bool
+	}{
+		{"a milestone by its own", connectors.MilestoneType, milestone, true},
+		{"charges by their own", connectors.ChargesType, charges, true},
+		{"a milestone by that of charges", connectors.ChargesType, milestone, false},
+		{"a milestone nobody knows", connectors.MilestoneType, strings.Replace(milestone, "picked_up", "teleported", 1), false},
+	} {
+		var v any
+		if err := json.Unmarshal([]byte(c.event), &v); err != nil {
+			t.Fatal(err)
+		}
+		if err := compiled[c.schema].Validate(v); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

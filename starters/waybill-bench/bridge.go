@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"waybill/starters/rig"
+	"waybill/starters/rig/script"
+	"waybill/workflows/freight"
+)
+
+// stores are what the bridge is measured on.
+func (b *bench) stores() (urls map[string]string, names []string) {
+	urls, names = map[string]string{"SQLite": ""}, []string{"SQLite"}
+	if b.o.postgres != "" {
+		return map[string]string{"SQLite": "", "PostgreSQL": b.o.postgres}, append(names, "PostgreSQL")
+	}
+	return urls, names
+}
+
+// bridge measures what the bridge accepts: first beside a relay that works, then alone.
+func (b *bench) bridge(ctx context.Context) error {
+	urls, names := b.stores()
+	for _, name := range names {
+		if err := b.bridgeOn(ctx, name, urls[name]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if b.o.postgres == "" {
+		b.word("PostgreSQL was left out: give --postgres URL of an empty database.")
+	}
+	return nil
+}
+
+func (b *bench) bridgeOn(ctx context.Context, name, url string) error {
+	h, err := b.open(ctx, rig.Options{Store: url, Relay: relayDefaults})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	fleet, err := b.fleet(ctx, h, b.o.fleet)
+	if err != nil {
+		return err
+	}
+	if err := b.steady(ctx, h, name, fleet); err != nil {
+		return err
+	}
+	if err := b.closedLoops(ctx, h, name+", relay running", fleet, atLeast(800)); err != nil {
+		return err
+	}
+	if err := b.drained(ctx, h, name+": catching up after that"); err != nil {
+		return err
+	}
+	h.Workers[0].Stop(30 * time.Second)
+	want := map[string]target{"SQLite": atLeast(1500), "PostgreSQL": atLeast(2500)}[name]
+	return b.closedLoops(ctx, h, name+", relay paused", strangers(1000), want)
+}
+
+// relayDefaults are the relay's own defaults, which the demo shortens and lengthens.
+const relayDefaults = "{idle: 250ms, gather: 200ms}"
+
+// fleet are shipments in transit.
+func (b *bench) fleet(ctx context.Context, h *rig.House, n int) (ss []subject, err error) {
+	s := script.New(h, script.Options{Seed: b.o.seed, Shipments: n, Situations: []script.Situation{script.InTransit}, Abreast: 32, Pace: time.Millisecond})
+	if err := s.Play(ctx); err != nil {
+		return nil, err
+	}
+	pros := map[freight.ShipmentID]string{}
+	for _, r := range h.TMS.Requests() {
+		pros[r.Shipment] = r.PRO
+	}
+	for _, p := range s.Plans {
+		ss = append(ss, subject{p.ID, pros[p.ID]})
+	}
+	return ss, awaitShown(ctx, h, ss)
+}
+
+// awaitShown waits until Odoo shows every shipment in transit.
+func awaitShown(ctx context.Context, h *rig.House, fleet []subject) error {
+	missing := map[string]bool{}
+	for _, s := range fleet {
+		missing[string(s.id)] = true
+	}
+	domain := []any{[]any{"x_waybill_status", "=", string(freight.StatusInTransit)}}
+	return h.Await(ctx, "the fleet in transit in Odoo", 5*time.Minute, func() (bool, error) {
+		rs, err := rows(h.Odoo.Call(ctx, "stock.picking", "search_read", []any{domain}, map[string]any{"fields": []string{"x_waybill_shipment"}}))
+		for _, r := range rs {
+			id, _ := r["x_waybill_shipment"].(string)
+			delete(missing, id)
+		}
+		return len(missing) == 0, err
+	})
+}
+
+// rows are the records of an answer.
+func rows(v any, err error) (rs []map[string]any, _ error) {
+	list, _ := v.([]any)
+	for _, r := range list {
+		if m, ok := r.(map[string]any); ok {
+			rs = append(rs, m)
+		}
+	}
+	return rs, err
+}
+
+// counted says how many.
+func counted(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
+}
+
+// fastest is more than any bridge here accepts a second: so many shots are made for each.
+const fastest = 12_000
+
+// closedLoops fires as fast as answers come, over few and many connections.
+func (b *bench) closedLoops(ctx context.Context, h *rig.House, name string, about []subject, at64 target) error {
+	l := &load{h: h, source: "carrier", about: about, name: strings.ReplaceAll(name, ", ", "-")}
+	for _, conns := range []int{1, 16, 64} {
+		rate := taken{name: fmt.Sprintf("%s: %s", name, counted(conns, "connection")), unit: "accepted/s"}
+		p50, p99 := taken{name: rate.name + ", half within", unit: "ms"}, taken{name: rate.name + ", 99 % within", unit: "ms"}
+		if conns == 64 {
+			rate.target = at64
+		}
+		var accepted []string
+		for range b.o.rounds {
+			v, others, err := b.volley(ctx, h, l, conns)
+			if err != nil {
+				return err
+			}
+			rate.values, p50.values, p99.values = append(rate.values, v.rate()), append(p50.values, v.quantile(50)), append(p99.values, v.quantile(99))
+			rate.others = max(rate.others, others)
+			accepted = append(accepted, v.accepted...)
+		}
+		var err error
+		if rate.note, err = reconcile(ctx, h, accepted); err != nil {
+			return err
+		}
+		b.add(rate, p50, p99)
+	}
+	return nil
+}
+
+func (b *bench) volley(ctx context.Context, h *rig.House, l *load, conns int) (v volley, others float64, err error) {
+	shots, err := l.shots(int(fastest*b.o.volley.Seconds()), 0, 0)
+	if err != nil {
+		return v, 0, err
+	}
+	done, err := b.profiling(ctx, h, "bridge", fmt.Sprintf("bridge %s %d", l.name, conns))
+	if err != nil {
+		return v, 0, err
+	}
+	w, err := begin(members(h))
+	if err != nil {
+		return v, 0, err
+	}
+	v = fire(ctx, h.BridgeAddresses(), shots, conns, b.o.volley)
+	u, err := w.end()
+	if err != nil {
+		return v, 0, err
+	}
+	if err := done(); err != nil {
+		return v, 0, err
+	}
+	return v, u.others, v.clean()
+}
+
+// The rates of the open loops, a second.
+const (
+	busyRate  = 500
+	quietRate = 50
+)
+
+// steady sends at a rate, whatever the bridge answers: first for long, then in a burst.
+func (b *bench) steady(ctx context.Context, h *rig.House, name string, fleet []subject) error {
+	l := &load{h: h, source: "carrier", about: fleet, name: name + "-steady"}
+	shots, err := l.shots(int(busyRate*b.o.sustain.Seconds()), 0, busyRate)
+	if err != nil {
+		return err
+	}
+	title := fmt.Sprintf("%s: %d/s for %.0f s, relay running", name, busyRate, b.o.sustain.Seconds())
+	if err := b.openLoop(ctx, h, title, shots, atMost(100)); err != nil {
+		return err
+	}
+	if err := b.drained(ctx, h, name+": catching up after that"); err != nil {
+		return err
+	}
+	if shots, err = l.burst(b.o.burst); err != nil {
+		return err
+	}
+	title = fmt.Sprintf("%s: burst from %d/s to %d/s for %.0f s", name, quietRate, busyRate, b.o.burst.Seconds())
+	if err := b.openLoop(ctx, h, title, shots, atMost(250)); err != nil {
+		return err
+	}
+	return b.drained(ctx, h, name+": catching up after the burst")
+}
+
+// burst is quiet, then busy, then quiet again.
+func (l *load) burst(span time.Duration) (all []shot, err error) {
+	const calm = 2 * time.Second
+	from := time.Duration(0)
+	for _, leg := range []struct {
+		span time.Duration
+		rate int
+	}{{calm, quietRate}, {span, busyRate}, {calm, quietRate}} {
+		shots, err := l.shots(int(float64(leg.rate)*leg.span.Seconds()), from, leg.rate)
+		if err != nil {
+			return nil, err
+		}
+		all, from = append(all, shots...), from+leg.span
+	}
+	return all, nil
+}
+
+// longestLate is how long after the last shot was due an open loop may go on.
+const longestLate = 30 * time.Second
+
+func (b *bench) openLoop(ctx context.Context, h *rig.House, title string, shots []shot, p99 target) error {
+	done, err := b.profiling(ctx, h, "worker", "worker "+title)
+	if err != nil {
+		return err
+	}
+	w, err := begin(members(h))
+	if err != nil {
+		return err
+	}
+	v := fire(ctx, h.BridgeAddresses(), shots, 64, shots[len(shots)-1].due+longestLate)
+	u, err := w.end()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(done(), v.clean()); err != nil {
+		return err
+	}
+	if len(v.accepted) != len(shots) {
+		return fmt.Errorf("of %d deliveries %d were not sent in time", len(shots), len(shots)-len(v.accepted))
+	}
+	note, err := reconcile(ctx, h, v.accepted)
+	b.add(
+		taken{name: title + ", half within", unit: "ms", values: []float64{v.quantile(50)}, note: note + "; none refused"},
+		taken{name: title + ", 99 % within", unit: "ms", target: p99, values: []float64{v.quantile(99)}, others: u.others, note: "from when each was due"},
+	)
+	return err
+}
+
+// drained waits until the stories have what the relay had left, and says how long that took.
+func (b *bench) drained(ctx context.Context, h *rig.House, name string) error {
+	began := time.Now()
+	left, err := backlog(ctx, h)
+	if err != nil {
+		return err
+	}
+	first := left
+	for left > 0 && time.Since(began) < b.o.drain {
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+		if left, err = backlog(ctx, h); err != nil {
+			return err
+		}
+	}
+	took := time.Since(began).Seconds()
+	note := fmt.Sprintf("%d events waited", first)
+	if left > 0 {
+		note += fmt.Sprintf("; %d still do: it is not over", left)
+	}
+	b.add(taken{name: name, unit: "s", values: []float64{took}, note: note})
+	return nil
+}
+
+// backlog counts what was accepted and has not been sent to a story.
+func backlog(ctx context.Context, h *rig.House) (int, error) {
+	const all = 10_000_000
+	ds, err := h.Store.Waiting(ctx, all)
+	if err != nil {
+		return 0, err
+	}
+	counts, err := h.Store.ScanCounts(ctx)
+	return len(ds) + counts["matched"], err
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/starters/rig"
+)
+
+// profiler is what a profiled program has in addition: the product's own programs have no such door.
+//
+//go:embed profiler.go.txt
+var profiler []byte
+
+// buildProfiled lets the programs be built with the profiler laid over their sources.
+func (b *bench) buildProfiled() (err error) {
+	if b.o.profile, err = filepath.Abs(b.o.profile); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.o.profile, 0o750); err != nil {
+		return err
+	}
+	source := filepath.Join(b.o.profile, "profiler.go")
+	if err := os.WriteFile(source, profiler, 0o600); err != nil {
+		return err
+	}
+	over := map[string]string{}
+	for _, p := range []string{"workers/waybill-worker", "starters/waybill-bridge"} {
+		dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "waybill/"+p).Output()
+		if err != nil {
+			return fmt.Errorf("find %s: %w", p, err)
+		}
+		over[filepath.Join(strings.TrimSpace(string(dir)), "profiler.go")] = source
+	}
+	text, err := json.Marshal(map[string]any{"Replace": over})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(b.o.profile, "overlay.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	if err := os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+file)); err != nil {
+		return err
+	}
+	return os.Setenv("WAYBILL_BENCH_PROFILE", b.o.profile)
+}
+
+// profiling takes a CPU profile of a process of the house until the function it returns is called; that writes it,
+// and what took most with all it called. Without --profile it does nothing.
+func (b *bench) profiling(ctx context.Context, h *rig.House, process, name string) (done func() error, err error) {
+	if b.o.profile == "" {
+		return func() error { return nil }, nil
+	}
+	socket := filepath.Join(b.o.profile, fmt.Sprintf("%d.sock", members(h)[process][0]))
+	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	file := filepath.Join(b.o.profile, strings.NewReplacer(" ", "-", "/", "-").Replace(name))
+	if err := call(ctx, &c, "start", io.Discard); err != nil {
+		return nil, fmt.Errorf("profile %s: %w", name, err)
+	}
+	return func() error {
+		f, err := os.Create(file + ".pprof")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		if err := call(ctx, &c, "stop", f); err != nil {
+			return fmt.Errorf("profile %s: %w", name, err)
+		}
+		var g errgroup.Group
+		for order, kind := range map[string]string{"cum": "-cum", "flat": "-flat"} {
+			g.Go(func() error {
+				top, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", kind, "-nodecount=60", file+".pprof").Output()
+				if err != nil {
+					return fmt.Errorf("read profile %s: %w", name, err)
+				}
+				return os.WriteFile(file+"."+order+".txt", top, 0o600)
+			})
+		}
+		return g.Wait()
+	}, nil
+}
+
+func call(ctx context.Context, c *http.Client, path string, into io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://profiler/"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", path, resp.Status)
+	}
+	_, err = io.Copy(into, resp.Body)
+	return err
+}

@@ -1,0 +1,347 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"go.temporal.io/api/workflowservice/v1"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"waybill/starters/rig/script"
+	"waybill/workflows/freight"
+)
+
+// What is checked, and where. The store is read with SQL of its own, Odoo through its own API as its administrator:
+// no code that could be wrong is asked whether it was right.
+//
+//	I1  every delivery the bridge took is in the inbox once, and read or kept with a reason
+//	I2  no event was taken for two: each shipment's scans are numbered without gaps or repeats
+//	I3  each billable shipment has one posted invoice in Odoo, right to the cent
+//	I4  nothing was posted without a validation that is older and has the hash of exactly its lines
+//	I5  no draft or posted invoice in Odoo is nobody's
+//	I6  a delivery that was refused or not answered is in the inbox at most once
+//	I7  every audit trail verifies, and who ruled on a dispute is an approver
+//	I8  everything came to rest: nothing waits, no workflow has failed
+//	I9  a shipment's journey is the same in whatever order its events came, and Odoo shows what the story knows
+
+func (w *world) sqlite() bool { return !strings.HasPrefix(w.o.store, "postgres") }
+
+// database opens the store past our own code.
+func (w *world) database() (*sql.DB, error) {
+	if w.sqlite() {
+		path := filepath.Join(w.h.Dir, "waybill.db")
+		if named, ok := strings.CutPrefix(w.o.store, "sqlite:"); ok {
+			path = named
+		}
+		return sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	}
+	return sql.Open("pgx", w.o.store)
+}
+
+// drain waits until nothing is on its way any more.
+func (w *world) drain(ctx context.Context) error {
+	db, err := w.database()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	var waiting [2]int
+	err = w.h.Await(ctx, "the backlog drains", 2*time.Minute, func() (bool, error) {
+		for i, q := range []string{`SELECT count(*) FROM inbox WHERE state = 'pending'`, `SELECT count(*) FROM scans WHERE state = 'matched'`} {
+			if err := db.QueryRowContext(ctx, q).Scan(&waiting[i]); err != nil {
+				return false, nil
+			}
+		}
+		return waiting == [2]int{}, ctx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %d deliveries unread, %d scans unsent", err, waiting[0], waiting[1])
+	}
+	return nil
+}
+
+// check checks every invariant.
+func (w *world) check(ctx context.Context) {
+	db, err := w.database()
+	if err != nil {
+		w.violated("check", err.Error())
+		return
+	}
+	defer func() { _ = db.Close() }()
+	for _, c := range []struct {
+		name string
+		do   func(context.Context, *sql.DB) (checked int, err error)
+	}{
+		{"I1 I6 deliveries", w.checkInbox}, {"I2 scans", w.checkScans}, {"I3 invoices", w.checkLedger}, {"I4 I5 postings", w.checkPostings},
+		{"I7 audit", w.checkAudit}, {"I8 convergence", w.checkWorkflows}, {"I9 journeys", w.checkJourneys},
+	} {
+		n, err := c.do(ctx, db)
+		w.verdict.Checked[c.name] = n
+		if err != nil {
+			w.violated(c.name, "cannot be checked: "+err.Error())
+		}
+	}
+}
+
+// rows runs a query and reads every row into a T.
+func rows[T any](ctx context.Context, db *sql.DB, query string, scan func(*sql.Rows, *T) error) (out []T, err error) {
+	rs, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rs.Close() }()
+	for rs.Next() {
+		var t T
+		if err := scan(rs, &t); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, rs.Err()
+}
+
+type inboxRow struct {
+	source, id, state, reason string
+}
+
+func (w *world) checkInbox(ctx context.Context, db *sql.DB) (int, error) {
+	have, err := rows(ctx, db, `SELECT source, delivery_id, state, reason FROM inbox`, func(r *sql.Rows, t *inboxRow) error { return r.Scan(&t.source, &t.id, &t.state, &t.reason) })
+	if err != nil {
+		return 0, err
+	}
+	count, state := map[string]int{}, map[string]inboxRow{}
+	for _, r := range have {
+		key := r.source + "/" + r.id
+		count[key]++
+		state[key] = r
+	}
+	for _, d := range w.deliveries {
+		key := d.Source + "/" + d.ID
+		switch r := state[key]; {
+		case d.Accepted && count[key] != 1:
+			w.violated("I1", fmt.Sprintf("delivery %s was taken, and is in the inbox %d times", key, count[key]))
+		case count[key] > 1:
+			w.violated("I6", fmt.Sprintf("delivery %s is in the inbox %d times", key, count[key]))
+		case d.Accepted && r.state != "done" && (r.state != "dead" || r.reason == ""):
+			w.violated("I1", fmt.Sprintf("delivery %s was taken, and is %s", key, r.state))
+		}
+	}
+	return len(w.deliveries), nil
+}
+
+type scanRow struct {
+	shipment, state string
+	number          int64
+}
+
+func (w *world) checkScans(ctx context.Context, db *sql.DB) (int, error) {
+	scans, err := rows(ctx, db, `SELECT shipment, state, number FROM scans WHERE shipment <> '' ORDER BY shipment, number`, func(r *sql.Rows, t *scanRow) error { return r.Scan(&t.shipment, &t.state, &t.number) })
+	if err != nil {
+		return 0, err
+	}
+	last := map[string]int64{}
+	for _, c := range scans {
+		if c.number != last[c.shipment]+1 {
+			w.violated("I2", fmt.Sprintf("scan %d of %s follows %d", c.number, c.shipment, last[c.shipment]))
+		}
+		last[c.shipment] = c.number
+		if c.state != "sent" && c.state != "late" {
+			w.violated("I1", fmt.Sprintf("scan %d of %s is %s", c.number, c.shipment, c.state))
+		}
+	}
+	for _, p := range w.s.Plans {
+		if p.ID == "" {
+			w.violated("I8", "a shipment was never sold")
+			continue
+		}
+		if n := last[string(p.ID)]; n != int64(p.Distinct()) {
+			w.violated("I2", fmt.Sprintf("%s has %d scans, its partners said %d different things", p.ID, n, p.Distinct()))
+		}
+	}
+	return len(scans), nil
+}
+
+func (w *world) checkLedger(ctx context.Context, _ *sql.DB) (int, error) {
+	l, err := w.s.Ledger(ctx)
+	if err != nil {
+		return 0, err
+	}
+	w.verdict.Ledger = l
+	for _, m := range l.Mismatches {
+		w.violated("I3", m)
+	}
+	if l.Lost > 0 || l.Doubled > 0 {
+		w.violated("I1 I2", fmt.Sprintf("%d events lost, %d taken for two", l.Lost, l.Doubled))
+	}
+	return l.InvoicesPosted, nil
+}
+
+// trail is a shipment's audit trail as the database has it.
+type trailRow struct {
+	shipment, entry, hash string
+	n                     int64
+}
+
+func (w *world) trails(ctx context.Context, db *sql.DB) (map[string][]trailRow, error) {
+	all, err := rows(ctx, db, `SELECT shipment, n, entry, hash FROM audit ORDER BY shipment, n`, func(r *sql.Rows, t *trailRow) error { return r.Scan(&t.shipment, &t.n, &t.entry, &t.hash) })
+	trails := map[string][]trailRow{}
+	for _, r := range all {
+		trails[r.shipment] = append(trails[r.shipment], r)
+	}
+	return trails, err
+}
+
+// checkPostings compares what Odoo has with the validations in the audit trails.
+func (w *world) checkPostings(ctx context.Context, db *sql.DB) (int, error) {
+	v, err := w.h.Odoo.Call(ctx, "account.move", "search_read", []any{[]any{[]any{"x_waybill_shipment", "!=", false}}}, map[string]any{"fields": []string{"x_waybill_shipment", "x_waybill_lines_hash", "state", "name"}})
+	if err != nil {
+		return 0, err
+	}
+	trails, err := w.trails(ctx, db)
+	if err != nil {
+		return 0, err
+	}
+	ours := map[string]bool{}
+	for _, p := range w.s.Plans {
+		ours[string(p.ID)] = true
+	}
+	moves, _ := v.([]any)
+	for _, m := range moves {
+		move, _ := m.(map[string]any)
+		id, _ := move["x_waybill_shipment"].(string)
+		hash, _ := move["x_waybill_lines_hash"].(string)
+		if !strings.HasPrefix(id, string(w.h.Tenant)+"-") || !ours[id] && w.h.Real {
+			continue // an earlier run's, in an Odoo that lasts
+		}
+		switch {
+		case !ours[id]:
+			w.violated("I5", fmt.Sprintf("invoice %v is of shipment %s, which nobody sent", move["name"], id))
+		case move["state"] == "draft":
+			w.violated("I5", fmt.Sprintf("a draft of %s is left", id))
+		case move["state"] == "posted" && !validatedBefore(trails[id], hash):
+			w.violated("I4", fmt.Sprintf("%v of %s was posted without an earlier validation of its lines %.8s", move["name"], id, hash))
+		}
+	}
+	return len(moves), nil
+}
+
+// validatedBefore reports whether the trail has a validation of these lines, and then the posting.
+func validatedBefore(trail []trailRow, hash string) bool {
+	validated := false
+	for _, r := range trail {
+		var e freight.AuditEntry
+		if json.Unmarshal([]byte(r.entry), &e) != nil {
+			return false
+		}
+		switch e.Kind {
+		case freight.AuditValidated:
+			validated = hash != "" && strings.Contains(e.Detail, hash)
+		case freight.AuditPosted:
+			return validated
+		}
+	}
+	return false
+}
+
+// chained is the hash of an entry that follows another; a chain begins with its shipment's id.
+func chained(previous, entry string) string {
+	sum := sha256.Sum256([]byte(previous + "\n" + entry))
+	return hex.EncodeToString(sum[:])
+}
+
+// checkAudit follows every chain by itself.
+func (w *world) checkAudit(ctx context.Context, db *sql.DB) (n int, err error) {
+	trails, err := w.trails(ctx, db)
+	for id, trail := range trails {
+		hash := chained("", id)
+		for i, r := range trail {
+			hash = chained(hash, r.entry)
+			if r.n != int64(i+1) || r.hash != hash {
+				w.violated("I7", fmt.Sprintf("the audit trail of %s is broken at entry %d", id, i+1))
+				break
+			}
+			var e freight.AuditEntry
+			if json.Unmarshal([]byte(r.entry), &e) == nil && e.Kind == freight.AuditRuled && e.Actor != "ann" {
+				w.violated("I7", fmt.Sprintf("a dispute of %s was ruled on by %q", id, e.Actor))
+			}
+			n++
+		}
+	}
+	for _, p := range w.s.Plans {
+		if len(trails[string(p.ID)]) == 0 {
+			w.violated("I7", fmt.Sprintf("%s has no audit trail", p.ID))
+		}
+	}
+	return n, err
+}
+
+func (w *world) checkWorkflows(ctx context.Context, _ *sql.DB) (int, error) {
+	for _, q := range []string{"ExecutionStatus = 'Failed'", "ExecutionStatus = 'TimedOut'", "ExecutionStatus = 'Terminated'", "ExecutionStatus = 'Running'"} {
+		var n int64
+		err := w.h.Await(ctx, q, 20*time.Second, func() (bool, error) { // the list lags
+			c, err := w.h.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: q + " AND WorkflowType IN ('Shipment', 'Dispute') AND StartTime > '" + w.s.Began().UTC().Format(time.RFC3339) + "'"})
+			n = c.GetCount()
+			return err == nil && n == 0, nil
+		})
+		if err != nil {
+			w.violated("I8", fmt.Sprintf("%d workflows with %s", n, q))
+		}
+	}
+	return len(w.s.Plans), nil
+}
+
+// checkJourneys compares each shipment's marks with what its partners said, in order of occurrence.
+func (w *world) checkJourneys(ctx context.Context, _ *sql.DB) (n int, err error) {
+	for _, p := range w.s.Plans {
+		if p.Situation == script.Cancelled || p.ID == "" {
+			continue
+		}
+		st, err := w.s.State(ctx, p.ID)
+		if err != nil {
+			return n, err
+		}
+		var have []string
+		for _, m := range st.Journey.Marks {
+			have = append(have, fmt.Sprintf("%s %s", m.Milestone, m.At.UTC().Format(time.RFC3339)))
+		}
+		want := p.Marks()
+		slices.Sort(have)
+		slices.Sort(want)
+		if !slices.Equal(have, want) {
+			w.violated("I9", fmt.Sprintf("%s has %v, its partners said %v", p.ID, have, want))
+		}
+		if err := w.checkShown(ctx, st); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// checkShown compares what customer service reads on the delivery with what the story knows.
+func (w *world) checkShown(ctx context.Context, st freight.Shipment) error {
+	v, err := w.h.Odoo.Call(ctx, "stock.picking", "search_read", []any{[]any{[]any{"id", "=", st.Release.Picking}}}, map[string]any{"fields": []string{"x_waybill_status", "x_waybill_invoice_state", "x_waybill_revision"}})
+	if err != nil {
+		return err
+	}
+	found, _ := v.([]any)
+	if len(found) != 1 {
+		return fmt.Errorf("delivery %d is not in Odoo", st.Release.Picking)
+	}
+	shown, _ := found[0].(map[string]any)
+	want := st.Report()
+	if shown["x_waybill_status"] != string(want.Status) || shown["x_waybill_invoice_state"] != string(want.InvoiceState) {
+		w.violated("I9", fmt.Sprintf("Odoo shows %s as %v, %v (revision %v); the story has %s, %s (revision %d)",
+			st.ID, shown["x_waybill_status"], shown["x_waybill_invoice_state"], shown["x_waybill_revision"], want.Status, want.InvoiceState, st.Revision))
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+// waybill-chaos runs the whole system while everything fails that can fail, and then checks in Odoo itself that
+// each shipment was invoiced once, to the cent. A run is made by its seed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "waybill-chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags of a run.
+type options struct {
+	seed      uint64
+	shipments int
+	abreast   int
+	duration  time.Duration
+	scenarios string
+	store     string
+	dir       string
+	tags      string
+	patience  time.Duration
+	seeds     string
+}
+
+func command() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use: "waybill-chaos", Short: "Fail everything that can fail, by a seed, and check every invoice in Odoo",
+		Long: `Fail everything that can fail, by a seed, and check every invoice in Odoo.
+
+Real processes, a real Temporal, partners on their real protocols. ODOO_URL, ODOO_DB, ODOO_LOGIN and ODOO_PASSWORD
+set put a real Odoo in the stand-in's place, and ODOO_SCRIPT, a program that takes kill and start, lets it be killed.
+The run leaves history.jsonl, oracle.json and verdict.json in its folder. Scenarios:
+
+` + describe(),
+		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+	}
+	f := c.Flags()
+	f.Uint64Var(&o.seed, "seed", 1, "what decides shipments, events, faults and their times")
+	f.IntVar(&o.shipments, "shipments", 40, "how many shipments")
+	f.IntVar(&o.abreast, "abreast", 30, "how many are under way at once")
+	f.DurationVar(&o.duration, "duration", time.Minute, "how long orders come and faults are made; then all heals and comes to rest")
+	f.StringVar(&o.scenarios, "scenarios", "all", "comma-separated; none makes no faults")
+	f.StringVar(&o.store, "store", "", "URL of the store; empty: a SQLite file in the folder")
+	f.StringVar(&o.dir, "dir", "var/chaos", "where the run keeps its files; emptied at the start")
+	f.StringVar(&o.tags, "tags", "", "build tags of the binaries: a sabotage")
+	f.DurationVar(&o.patience, "patience", 6*time.Minute, "how long one step of a shipment may take, faults included")
+	f.StringVar(&o.seeds, "seeds", "", "file to which a failing seed is added, to be run for ever")
+	c.AddCommand(sabotageCommand())
+	return c
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "chaos: "+format+"\n", args...) }
+
+func run(ctx context.Context, o options) error {
+	chosen, err := choose(o.scenarios)
+	if err != nil {
+		return err
+	}
+	v, err := once(ctx, o, chosen)
+	if err != nil || len(v.Violations) == 0 {
+		return err
+	}
+	return fmt.Errorf("seed %d: %d violations: %s", o.seed, len(v.Violations), strings.Join(v.first(5), "; "))
+}
+
+// once makes one run: all that goes wrong, then rest, then the check.
+func once(ctx context.Context, o options, chosen []scenario) (verdict, error) {
+	w, err := open(ctx, o)
+	if err != nil {
+		return verdict{}, err
+	}
+	defer w.close()
+	if err := w.suffer(ctx, chosen); err != nil {
+		w.violated("I8 convergence", err.Error())
+	}
+	if err := w.drain(ctx); err != nil {
+		w.violated("I8 convergence", err.Error())
+	}
+	w.check(ctx)
+	return w.verdict, w.conclude()
+}

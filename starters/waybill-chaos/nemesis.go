@@ -1,0 +1,346 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"waybill/starters/rig"
+	"waybill/starters/rig/script"
+	"waybill/workflows/protocol"
+)
+
+// part is what a fault is done to. A fault of one part never meets another of the same.
+type part int
+
+const (
+	processes part = iota
+	partners
+)
+
+// of are the scenarios of a part.
+func of(all []scenario, p part) (some []scenario) {
+	for _, s := range all {
+		if s.part == p {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// scenario is one thing that goes wrong, and how it is mended.
+type scenario struct {
+	part part
+	name string
+	text string
+	do   func(n *nemesis, ctx context.Context) error // makes the fault, waits, heals
+	fits func(w *world) bool                         // nil: always
+}
+
+var scenarios = []scenario{
+	{processes, "worker-kill", "SIGKILL of a worker, with its relay, in the middle of whatever it does", (*nemesis).workerKill, nil},
+	{processes, "worker-hold", "SIGSTOP of a worker for longer than its heartbeat allows, then SIGCONT", (*nemesis).workerHold, nil},
+	{processes, "bridge-kill", "SIGKILL of a bridge in the middle of a burst", (*nemesis).bridgeKill, nil},
+	{processes, "temporal-kill", "SIGKILL of the Temporal server", (*nemesis).temporalKill, func(w *world) bool { return w.h.Dev != nil }},
+	{processes, "temporal-part", "the network between workers and Temporal parts", (*nemesis).temporalPart, nil},
+	{partners, "odoo-kill", "SIGKILL of Odoo", (*nemesis).odooKill, func(w *world) bool { return os.Getenv("ODOO_SCRIPT") != "" && w.h.Real }},
+	{partners, "odoo-down", "Odoo's connections are cut", (*nemesis).odooDown, nil},
+	{partners, "odoo-lost", "a third of Odoo's replies are lost after it has committed", (*nemesis).odooLost, nil},
+	{partners, "odoo-late", "callers of Odoo are cut off, and what they asked for is done seconds later", (*nemesis).odooLate, nil},
+	{partners, "odoo-slow", "Odoo takes seconds for each call", (*nemesis).odooSlow, nil},
+	{partners, "odoo-busy", "Odoo answers 429 and 503 with Retry-After", (*nemesis).odooBusy, nil},
+	{partners, "billing-flap", "the billing engine fails every other call", (*nemesis).billingFlap, nil},
+	{partners, "billing-down", "the billing engine is down", (*nemesis).billingDown, nil},
+	{partners, "partners-lost", "a third of the partners' replies are lost after they have done it", (*nemesis).partnersLost, nil},
+	{processes, "store-locked", "another process holds the store's only writer", (*nemesis).storeLocked, func(w *world) bool { return w.sqlite() }},
+	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, func(w *world) bool { return !w.sqlite() && os.Getenv("POSTGRES_SCRIPT") != "" }},
+	{partners, "clock", "senders whose clocks are off: by four minutes, and by six", (*nemesis).clock, nil},
+	{partners, "poison", "bodies no one can use, and garbage signals from a person's hand", (*nemesis).poison, nil},
+	{processes, "deploy", "the workers are replaced by another version, and that is rolled back", (*nemesis).deploy, nil},
+}
+
+func describe() string {
+	var b strings.Builder
+	for _, s := range scenarios {
+		fmt.Fprintf(&b, "  %-14s %s\n", s.name, s.text)
+	}
+	return b.String()
+}
+
+// choose finds scenarios by name.
+func choose(names string) (chosen []scenario, err error) {
+	switch names {
+	case "all":
+		return scenarios, nil
+	case "none":
+		return nil, nil
+	}
+	for _, name := range strings.Split(names, ",") {
+		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == strings.TrimSpace(name) })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no scenario %q; there are:\n%s", name, describe())
+		}
+		chosen = append(chosen, scenarios[i])
+	}
+	return chosen, nil
+}
+
+// nemesis makes faults, one after the other, at times its seed decides.
+type nemesis struct {
+	*world
+	rng       *rand.Rand
+	scenarios []scenario
+}
+
+// run makes faults until ctx ends; a fault that has begun is healed within whole.
+func (n *nemesis) run(ctx, whole context.Context) {
+	fit := slices.DeleteFunc(slices.Clone(n.scenarios), func(s scenario) bool { return s.fits != nil && !s.fits(n.world) })
+	for round := 0; len(fit) > 0; round++ {
+		if round%len(fit) == 0 { // each once, then each again, in another order
+			n.rng.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
+		}
+		if !pause(ctx, n.between(500, 2500)) {
+			return
+		}
+		s := fit[round%len(fit)]
+		n.note("fault", s.name, nil)
+		if err := s.do(n, whole); err != nil {
+			n.violated("healing of "+s.name, err.Error())
+			return
+		}
+		n.note("heal", s.name, nil)
+		n.count(s.name)
+	}
+}
+
+func (n *nemesis) count(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.verdict.Scenarios[name]++
+}
+
+func (n *nemesis) between(low, high int64) time.Duration {
+	return time.Duration(low+n.rng.Int64N(high-low)) * time.Millisecond
+}
+
+// pause waits, and reports whether it was not cut short.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (n *nemesis) worker() *rig.Process { return n.h.Workers[n.rng.IntN(len(n.h.Workers))] }
+
+func (n *nemesis) workerKill(ctx context.Context) error {
+	p := n.worker()
+	p.Kill()
+	pause(ctx, n.between(0, 3000))
+	return p.Start()
+}
+
+func (n *nemesis) workerHold(ctx context.Context) error {
+	p := n.worker()
+	p.Signal(syscall.SIGSTOP)
+	long := int64(n.rng.IntN(2)) * 30_000 // every other time for longer than a heartbeat may be late
+	pause(ctx, n.between(3000+long, 10_000+long))
+	p.Signal(syscall.SIGCONT)
+	return nil
+}
+
+func (n *nemesis) bridgeKill(ctx context.Context) error {
+	p := n.h.Bridges[n.rng.IntN(len(n.h.Bridges))]
+	p.Kill()
+	pause(ctx, n.between(0, 3000))
+	return p.Start()
+}
+
+func (n *nemesis) temporalKill(ctx context.Context) error {
+	n.h.Dev.Kill()
+	pause(ctx, n.between(500, 5000))
+	return n.h.Dev.Start(ctx)
+}
+
+func (n *nemesis) temporalPart(ctx context.Context) error {
+	n.h.ToWorker.Part()
+	pause(ctx, n.between(2000, 12_000))
+	n.h.ToWorker.Join()
+	return nil
+}
+
+// odooKill takes down a real Odoo while no person is in it: what a person does there nobody repeats.
+func (n *nemesis) odooKill(ctx context.Context) error {
+	open := n.s.CloseOdoo()
+	defer open()
+	if err := exec.CommandContext(ctx, os.Getenv("ODOO_SCRIPT"), "kill").Run(); err != nil {
+		return fmt.Errorf("kill Odoo: %w", err)
+	}
+	pause(ctx, n.between(1000, 5000))
+	if err := exec.CommandContext(ctx, os.Getenv("ODOO_SCRIPT"), "start").Run(); err != nil {
+		return fmt.Errorf("start Odoo: %w", err)
+	}
+	return nil
+}
+
+// hurt applies a rule to some partners for a while.
+func (n *nemesis) hurt(ctx context.Context, d time.Duration, rule func(*http.Request) rig.Fault, partners ...*rig.Faults) error {
+	for _, f := range partners {
+		f.Rule(rule)
+	}
+	pause(ctx, d)
+	for _, f := range partners {
+		f.Rule(nil)
+	}
+	return nil
+}
+
+// sometimes makes a fault of every so many calls. Each partner calls its rule for one call at a time.
+func sometimes(rng *rand.Rand, one int, f rig.Fault) func(*http.Request) rig.Fault {
+	own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
+	return func(*http.Request) rig.Fault {
+		if own.IntN(one) == 0 {
+			return f
+		}
+		return rig.Fault{}
+	}
+}
+
+func (n *nemesis) odooDown(ctx context.Context) error {
+	return n.hurt(ctx, n.between(3000, 10_000), sometimes(n.rng, 1, rig.Fault{Cut: true}), n.h.OdooFaults)
+}
+
+func (n *nemesis) odooLost(ctx context.Context) error {
+	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 3, rig.Fault{Lose: true}), n.h.OdooFaults)
+}
+
+func (n *nemesis) odooLate(ctx context.Context) error {
+	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 4, rig.Fault{Late: n.between(1500, 6000)}), n.h.OdooFaults)
+}
+
+func (n *nemesis) odooSlow(ctx context.Context) error {
+	return n.hurt(ctx, n.between(4000, 8000), sometimes(n.rng, 1, rig.Fault{Slow: n.between(500, 3000)}), n.h.OdooFaults)
+}
+
+func (n *nemesis) odooBusy(ctx context.Context) error {
+	code := []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}[n.rng.IntN(2)]
+	return n.hurt(ctx, n.between(3000, 8000), sometimes(n.rng, 2, rig.Fault{Code: code, After: "1"}), n.h.OdooFaults)
+}
+
+func (n *nemesis) billingFlap(ctx context.Context) error {
+	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 2, rig.Fault{Code: http.StatusInternalServerError}), n.h.BillingFaults)
+}
+
+func (n *nemesis) billingDown(ctx context.Context) error {
+	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 1, rig.Fault{Cut: true}), n.h.BillingFaults)
+}
+
+func (n *nemesis) partnersLost(ctx context.Context) error {
+	d := n.between(5000, 15_000)
+	for _, f := range []*rig.Faults{n.h.TMSFaults, n.h.BillingFaults} {
+		f.Rule(sometimes(n.rng, 3, rig.Fault{Lose: true}))
+	}
+	err := n.hurt(ctx, d, sometimes(n.rng, 3, rig.Fault{Lose: true}), n.h.FinanceFaults)
+	n.h.TMSFaults.Rule(nil)
+	n.h.BillingFaults.Rule(nil)
+	return err
+}
+
+// storeLocked holds the one writer SQLite has for longer than a statement waits for it.
+func (n *nemesis) storeLocked(ctx context.Context) error {
+	db, err := n.database()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil // the system is writing without a pause: there is nothing to hold
+	}
+	pause(ctx, n.between(2000, 14_000))
+	_, err = c.ExecContext(ctx, "ROLLBACK")
+	return err
+}
+
+func (n *nemesis) storeKill(ctx context.Context) error {
+	if err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), "kill").Run(); err != nil {
+		return fmt.Errorf("kill PostgreSQL: %w", err)
+	}
+	pause(ctx, n.between(500, 4000))
+	if err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), "up").Run(); err != nil {
+		return fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// clock sends as a partner whose clock is off: by four minutes it is taken, by six it is not.
+func (n *nemesis) clock(ctx context.Context) error {
+	for _, off := range []time.Duration{-6 * time.Minute, -4 * time.Minute, 4 * time.Minute, 6 * time.Minute} {
+		id := fmt.Sprintf("clock-%d", n.rng.Uint64())
+		a, err := n.h.Post(ctx, "carrier", id, stray(id, n.rng), rig.Clock{Off: off})
+		if err != nil || a.Code >= http.StatusInternalServerError {
+			continue // the bridge is down by another fault
+		}
+		if taken := a.Code == http.StatusAccepted; taken != (off.Abs() < 5*time.Minute) {
+			n.violated("clock", fmt.Sprintf("a delivery signed %s off was answered %d", off, a.Code))
+		} else if taken {
+			n.observe(script.Delivery{Source: "carrier", ID: id, Tries: 1, Code: a.Code, Accepted: true})
+		}
+	}
+	return nil
+}
+
+// stray is an event for a shipment nobody knows.
+func stray(id string, rng *rand.Rand) []byte {
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"urn:demo:carrier","type":"com.waybill.shipment.milestone.v1","subject":"shipment/nobody-%d","data":{"milestone":"delivered","occurredAt":%q}}`,
+		id, 1+rng.Uint32(), time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano))
+}
+
+// poison sends what no one can use. The bridge says so; the stories note it, and go on.
+func (n *nemesis) poison(ctx context.Context) error {
+	for _, body := range []string{`{`, `{"specversion":"1.0"}`, strings.Repeat("[", 5000), `{"a":1,"a":2}`, "\xff\xfe", `"` + strings.Repeat("x", 5<<20) + `"`} {
+		a, err := n.h.Post(ctx, "carrier", fmt.Sprintf("poison-%d", n.rng.Uint64()), []byte(body), rig.Clock{})
+		if err == nil && a.Code < http.StatusBadRequest {
+			n.violated("poison", fmt.Sprintf("%.40q was answered %d", body, a.Code))
+		}
+	}
+	for range 5 {
+		p := n.s.Plans[n.rng.IntN(len(n.s.Plans))]
+		if p.ID == "" {
+			continue
+		}
+		name := []string{protocol.Scans.Name, protocol.PaymentSeen.Name, protocol.ResolveAsked.Name, protocol.DisputeSettled.Name}[n.rng.IntN(4)]
+		_ = n.h.Temporal.SignalWorkflow(ctx, protocol.ShipmentWorkflowID(p.ID), "", name, "garbage") // it may have ended
+	}
+	return nil
+}
+
+// deploy replaces the workers one by one, and then goes back.
+func (n *nemesis) deploy(ctx context.Context) error {
+	for _, version := range []string{n.next, n.h.Bin} {
+		for _, p := range n.h.Workers {
+			p.Stop(20 * time.Second)
+			p.Use(version + "/waybill-worker")
+			if err := p.Start(); err != nil {
+				return err
+			}
+			if !pause(ctx, n.between(500, 3000)) {
+				return nil
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"waybill/activities/odoo"
+	"waybill/config"
+	"waybill/internal/console"
+)
+
+func (a *app) odoo() *cobra.Command {
+	return console.Group("odoo", "Make in Odoo what Waybill needs, and prove that it is there", a.odooSetup(), a.odooCheck())
+}
+
+// setupDone is what odoo setup did.
+type setupDone struct {
+	Made []string `json:"made"` // empty: all was there
+}
+
+func (a *app) odooSetup() *cobra.Command {
+	var login, passwordFile, hint string
+	c := &cobra.Command{
+		Use: "setup", Short: "Make fields, views and the freight product; what is there stays", Args: cobra.NoArgs,
+		Long: "Make fields, views and the freight product, through an administrator's login that is used for nothing else.\n\nIt may be run again: what is there stays.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load((*config.Config).ForOdoo)
+			if err != nil {
+				return err
+			}
+			password, err := a.password(passwordFile)
+			if err != nil {
+				return err
+			}
+			admin := connect(c.Odoo, login, func() (string, error) { return password, nil })
+			made, err := odoo.Setup(cmd.Context(), admin, odoo.SetupOptions{FreightProduct: c.Odoo.FreightProduct, HintURL: hint})
+			if err != nil {
+				return fmt.Errorf("%w; made before that: %s; it may be run again", err, cmp.Or(strings.Join(made, ", "), "nothing"))
+			}
+			done := setupDone{Made: append([]string{}, made...)}
+			a.Say("Odoo has what Waybill needs; waybill-admin odoo check proves the two users' rights")
+			return a.Show(done, func() {
+				for _, m := range made {
+					a.Print("made %s", m)
+				}
+				if len(made) == 0 {
+					a.Print("everything was there")
+				}
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&login, "admin-login", "admin", "login of an administrator of Odoo")
+	f.StringVar(&passwordFile, "admin-password-file", "", "file with the administrator's password or API key; - reads it from standard input")
+	f.StringVar(&hint, "hint-url", "", "URL of the bridge for Odoo to call, with its token: https://bridge.example.com/v1/hints/odoo?token=...; without it, Odoo calls nobody and is asked")
+	_ = c.MarkFlagRequired("admin-password-file") // the flag is there
+	return c
+}
+
+// password reads the administrator's password: from a file, so that no list of processes shows it.
+func (a *app) password(file string) (string, error) {
+	b, err := func() ([]byte, error) {
+		if file == "-" {
+			return io.ReadAll(a.In)
+		}
+		return os.ReadFile(file)
+	}()
+	if err != nil {
+		return "", fmt.Errorf("administrator's password: %w", err)
+	}
+	p := strings.TrimRight(string(b), "\r\n")
+	if p == "" {
+		return "", console.Usagef("the administrator's password in %s is empty", file)
+	}
+	return p, nil
+}
+
+func connect(o config.Odoo, login string, password func() (string, error)) *odoo.Client {
+	return odoo.New(odoo.Options{URL: o.URL, DB: o.DB, Login: login, Password: password, Timeout: o.Timeout, MaxConns: o.MaxConnections})
+}
+
+func (a *app) odooCheck() *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Prove that the two users have what they need, and name what is missing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load((*config.Config).ForOdoo)
+			if err != nil {
+				return err
+			}
+			return a.Judge(odooLacks(cmd.Context(), c.Odoo))
+		},
+	}
+}
+
+// checkWithin bounds a check of an Odoo that answers nothing.
+const checkWithin = time.Minute
+
+func odooLacks(ctx context.Context, o config.Odoo) []string {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	return odoo.Check(ctx, connect(o, o.Status.Login, o.Status.Password.Reveal), connect(o, o.Money.Login, o.Money.Password.Reveal), o.FreightProduct)
+}
