@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,6 +177,21 @@ func TestDraftIsMadeAndCommittedAndARepeatFindsIt(t *testing.T) {
 	}
 	if got := stand.Committed(); len(got) != 1 || got[0].Net != validated().Plan.Net || got[0].RatingHash != "abc" {
 		t.Errorf("the engine has %+v, want the one invoice", got)
+	}
+}
+
+// TestKeysAreMadeOfTheInvoiceOnly so that a second attempt, by whatever process, has the first one's.
+func TestKeysAreMadeOfTheInvoiceOnly(t *testing.T) {
+	e, stand := watched(t)
+	keys := contracttest.Keys(&stand.Server)
+	for range 2 {
+		if _, err := e.CommitDraft(t.Context(), validated()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const create, commit = "waybill.inv_acme-1_1", "waybill.inv_acme-1_1/commit"
+	if want := []string{create, commit, create, commit}; !slices.Equal(*keys, want) {
+		t.Errorf("got %q, want %q", *keys, want)
 	}
 }
 

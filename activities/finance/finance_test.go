@@ -2,6 +2,7 @@ package finance_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,20 @@ func notice() protocol.FinanceNotice {
 	return protocol.FinanceNotice{Key: "waybill.inv_acme-1_1", Shipment: "acme-1", Customer: "ACME", OrderName: "S00070", Invoice: freight.Invoice{
 		Move: 9, Number: "INV/2026/00042", Date: "2026-10-05", Net: freight.MustMoney("100.00 EUR"), Tax: freight.MustMoney("19.00 EUR"), Total: freight.MustMoney("119.00 EUR"), Lines: 2,
 	}}
+}
+
+// TestKeyIsTheInvoicesOnly so that a second attempt, by whatever process, has the first one's.
+func TestKeyIsTheInvoicesOnly(t *testing.T) {
+	c, stand := watched(t)
+	keys := contracttest.Keys(&stand.Server)
+	for range 2 {
+		if _, err := c.TellFinance(t.Context(), notice()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"waybill.inv_acme-1_1", "waybill.inv_acme-1_1"}; !slices.Equal(*keys, want) {
+		t.Errorf("got %q, want %q", *keys, want)
+	}
 }
 
 func TestFiftyCallersTellOfOneInvoice(t *testing.T) {

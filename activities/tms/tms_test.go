@@ -2,6 +2,7 @@ package tms_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +79,25 @@ func TestTenderIsOneRequestAndTheNextTenderIsAnother(t *testing.T) {
 	second, err := c.RequestTransport(t.Context(), tender(2))
 	if all := stand.Requests(); err != nil || second.Ref != "T000002" || len(all) != 2 || all[0].Status != tms.StatusDeclined || all[1].Status != tms.StatusRequested {
 		t.Errorf("got %+v, %v; the TMS has %+v", second, err, all)
+	}
+}
+
+// TestKeysAreMadeOfShipmentAndTenderOnly so that a second attempt, by whatever process, has the first one's.
+func TestKeysAreMadeOfShipmentAndTenderOnly(t *testing.T) {
+	c, stand := watched(t)
+	keys := contracttest.Keys(&stand.Server)
+	for range 2 {
+		if _, err := c.RequestTransport(t.Context(), tender(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if _, err := c.CancelTransport(t.Context(), calledOff("T000001")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"acme-1/1", "acme-1/1", "acme-1/1/cancel", "acme-1/1/cancel"}; !slices.Equal(*keys, want) {
+		t.Errorf("got %q, want %q", *keys, want)
 	}
 }
 

@@ -109,6 +109,16 @@ func storm() func(*http.Request) partnertest.Trouble {
 	}
 }
 
+// Keys has a stand-in note the Idempotency-Key of every call; "" for a read. The calls are made one by one.
+func Keys(s *partnertest.Server) *[]string {
+	keys := &[]string{}
+	s.Fail(func(r *http.Request) partnertest.Trouble {
+		*keys = append(*keys, partnertest.KeyOf(r))
+		return partnertest.Trouble{}
+	})
+	return keys
+}
+
 // Refused fails the test where err is not a fault of the class, and returns its words: what operators read.
 func Refused(t testing.TB, err error, fault protocol.Fault) string {
 	t.Helper()

@@ -4,12 +4,12 @@ package contracttest
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +35,7 @@ type Document struct {
 type operation struct {
 	method, path string
 	matches      *regexp.Regexp
-	statuses     []string
+	headers      map[string][]string // of each status
 }
 
 func (o operation) String() string { return o.method + " " + o.path }
@@ -91,9 +91,12 @@ func operations(t testing.TB, doc libopenapi.Document) (all []operation) {
 	params := regexp.MustCompile(`\\\{[^}]*\\\}`)
 	for path, item := range model.Model.Paths.PathItems.FromOldest() {
 		for method, op := range item.GetOperations().FromOldest() {
-			o := operation{method: strings.ToUpper(method), path: path, matches: regexp.MustCompile("^" + params.ReplaceAllString(regexp.QuoteMeta(path), "[^/]+") + "$")}
-			for status := range op.Responses.Codes.FromOldest() {
-				o.statuses = append(o.statuses, status)
+			o := operation{method: strings.ToUpper(method), path: path, matches: regexp.MustCompile("^" + params.ReplaceAllString(regexp.QuoteMeta(path), "[^/]+") + "$"), headers: map[string][]string{}}
+			for status, response := range op.Responses.Codes.FromOldest() {
+				o.headers[status] = []string{"Content-Type"}
+				for name := range response.Headers.KeysFromOldest() {
+					o.headers[status] = append(o.headers[status], http.CanonicalHeaderKey(name))
+				}
 			}
 			all = append(all, o)
 		}
@@ -171,8 +174,15 @@ func (d *Document) answer(r *http.Request, rec *httptest.ResponseRecorder) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range d.operations {
-		if o.method == r.Method && o.matches.MatchString(r.URL.Path) {
-			d.seen[fmt.Sprintf("%s %d", o, rec.Code)] = true
+		if o.method != r.Method || !o.matches.MatchString(r.URL.Path) {
+			continue
+		}
+		status := strconv.Itoa(rec.Code)
+		d.seen[o.String()+" "+status] = true
+		for name := range rec.Header() { // the library lets unknown ones pass
+			if !slices.Contains(o.headers[status], name) {
+				d.t.Errorf("the answer %d to %s has a header %s, which is not in the contract", rec.Code, o, name)
+			}
 		}
 	}
 }
@@ -182,7 +192,7 @@ func (d *Document) untried() (missing []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range d.operations {
-		for _, s := range o.statuses {
+		for s := range o.headers {
 			if key := o.String() + " " + s; !d.seen[key] {
 				missing = append(missing, key)
 			}

@@ -136,6 +136,7 @@ func TestWatchFindsWhatIsNotInTheContract(t *testing.T) {
 		"answer with one deep inside":     func(x *exchange) { x.answer = strings.Replace(x.answer, `"currency"`, `"scale":2,"currency"`, 1) },
 		"answer in another state":         func(x *exchange) { x.answer = strings.Replace(x.answer, `"draft"`, `"open"`, 1) },
 		"answer that is no JSON":          func(x *exchange) { x.answerHeader["Content-Type"] = "text/html" },
+		"answer with a header of its own": func(x *exchange) { x.answerHeader["X-Batch"] = "7" },
 		"answer replayed, but not quite":  func(x *exchange) { x.answerHeader["Idempotency-Replayed"] = "yes" },
 		"down without saying until when": func(x *exchange) {
 			x.status, x.answer, x.answerHeader["Content-Type"] = 503, down, "application/problem+json"

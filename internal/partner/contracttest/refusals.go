@@ -172,9 +172,8 @@ func (c *Caller) once(q Request) {
 	answers := make(chan Answer, 2)
 	for range 2 { // whichever comes second meets the first one's work
 		go func() {
-			if a, err := c.send(ctx, q); err == nil {
-				answers <- a
-			}
+			a, _ := c.send(ctx, q) // one that got no answer has no status
+			answers <- a
 		}()
 	}
 	if a := <-answers; a.Status != http.StatusConflict || a.Problem.Code != partner.CodeInProgress || !a.Problem.Retryable || a.Header.Get("Retry-After") == "" {
