@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kolo/xmlrpc"
-
 	"waybill/workflows/freight"
 )
 
@@ -40,6 +38,8 @@ type Client struct {
 	o    Options
 	http *http.Client
 
+	signing sync.Mutex
+
 	mu      sync.Mutex
 	uid     int64
 	refused refusal
@@ -61,6 +61,9 @@ var _ Caller = (*Client)(nil)
 // bodyLimit bounds an answer; a page of a thousand records is under 1 MiB.
 const bodyLimit = 32 << 20
 
+// errTooLarge means that we asked for more than we are ready to hold.
+var errTooLarge = fmt.Errorf("the answer is larger than %d MiB: ask for fewer records", bodyLimit>>20)
+
 // New makes a client. It does not call Odoo.
 func New(o Options) *Client {
 	if o.MaxConns == 0 {
@@ -73,8 +76,12 @@ func New(o Options) *Client {
 		o.Observe = func(string, string, time.Duration, error) {}
 	}
 	o.URL = strings.TrimSuffix(o.URL, "/")
-	return &Client{o: o, http: &http.Client{Timeout: o.Timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: o.MaxConns, MaxIdleConnsPerHost: o.MaxConns}}}
+	return &Client{o: o, http: &http.Client{Timeout: o.Timeout, CheckRedirect: stay,
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: o.MaxConns, MaxIdleConnsPerHost: o.MaxConns}}}
 }
+
+// stay follows no redirect: the call, with the password in it, would go to whoever is named there.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 type shipmentKey struct{}
 
@@ -112,10 +119,9 @@ func (c *Client) call(ctx context.Context, model, method string, args []any, kw 
 	return out, err
 }
 
-// SignIn proves that Odoo lets the user in. Its errors are classified by FaultOf, and told apart by Refused.
+// SignIn proves that Odoo lets the user in. Its errors are told apart by Refused.
 func (c *Client) SignIn(ctx context.Context) error {
-	_, _, err := c.identity(ctx)
-	if err != nil {
+	if _, _, err := c.identity(ctx); err != nil {
 		return fmt.Errorf("odoo: sign in: %w", err)
 	}
 	return nil
@@ -132,13 +138,13 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	if err != nil {
 		return 0, "", fmt.Errorf("%w: %w", errLogin, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.uid != 0 {
-		return c.uid, password, nil
+	if uid, err := c.known(password); uid != 0 || err != nil {
+		return uid, password, err
 	}
-	if c.refused.password == password && time.Since(c.refused.at) < refusedFor {
-		return 0, "", c.refused.err
+	c.signing.Lock() // who come together sign in once
+	defer c.signing.Unlock()
+	if uid, err := c.known(password); uid != 0 || err != nil {
+		return uid, password, err
 	}
 	out, err := c.rpc(For(ctx, ""), "common", "authenticate", []any{c.o.DB, c.o.Login, password, map[string]any{}})
 	if err != nil {
@@ -146,20 +152,28 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	}
 	uid, ok := out.(int64)
 	if !ok || uid == 0 {
-		return 0, "", c.refuseLocked(password)
+		return 0, "", c.refuse(password)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.uid = uid
 	return uid, password, nil
+}
+
+// known is our user's id, or why Odoo does not let us in with this password; neither before the first call.
+func (c *Client) known(password string) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.uid == 0 && c.refused.password == password && time.Since(c.refused.at) < refusedFor {
+		return 0, c.refused.err
+	}
+	return c.uid, nil
 }
 
 // refuse notes that a password does not let us in any more.
 func (c *Client) refuse(password string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.refuseLocked(password)
-}
-
-func (c *Client) refuseLocked(password string) error {
 	c.uid = 0
 	c.refused = refusal{password, time.Now(), fmt.Errorf("%w for %q in database %q", errLogin, c.o.Login, c.o.DB)}
 	return c.refused.err
@@ -178,36 +192,35 @@ func (c *Client) rpc(ctx context.Context, service, method string, params []any) 
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit))
+	if resp.StatusCode != http.StatusOK {
+		return nil, &statusError{resp.StatusCode, retryAfter(resp.Header.Get("Retry-After")), resp.Header.Get("Location")}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, &statusError{resp.StatusCode, retryAfter(resp.Header.Get("Retry-After"))}
+	if len(body) > bodyLimit {
+		return nil, errTooLarge
 	}
-	if err := xmlrpc.Response(body).Err(); err != nil {
-		return nil, err
-	}
-	var out any
-	if err := xmlrpc.Response(body).Unmarshal(&out); err != nil {
-		return nil, fmt.Errorf("%w: %w", errGarbled, err)
-	}
-	return out, nil
+	return decode(body)
 }
-
-// errGarbled means that the answer is no XML-RPC.
-var errGarbled = errors.New("the answer cannot be read")
 
 type encodeError struct{ err error }
 
 func (e *encodeError) Error() string { return "the call cannot be encoded: " + e.err.Error() }
 
 type statusError struct {
-	code  int
-	after time.Duration
+	code     int
+	after    time.Duration
+	location string // where a redirect leads
 }
 
-func (e *statusError) Error() string { return "HTTP " + strconv.Itoa(e.code) }
+func (e *statusError) Error() string {
+	if e.location != "" {
+		return fmt.Sprintf("HTTP %d to %s: configure that as Odoo's URL", e.code, e.location)
+	}
+	return "HTTP " + strconv.Itoa(e.code)
+}
 
 func retryAfter(h string) time.Duration {
 	if n, err := strconv.Atoi(h); err == nil && n > 0 {
@@ -217,78 +230,4 @@ func retryAfter(h string) time.Duration {
 		return max(time.Until(t), 0)
 	}
 	return 0
-}
-
-// encode builds the request from plain values only: the codec panics on some structs.
-func encode(url, method string, params []any) (req *http.Request, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	clean := make([]any, len(params))
-	for i, p := range params {
-		if clean[i], err = plain(p); err != nil {
-			return nil, err
-		}
-	}
-	return xmlrpc.NewRequest(url, method, clean)
-}
-
-// plain turns a value into what the codec writes faithfully: no nil, no struct, no control characters.
-func plain(v any) (any, error) {
-	switch v := v.(type) {
-	case bool, int, int64, float64:
-		return v, nil
-	case string:
-		return strings.Map(printable, v), nil
-	case nil:
-		return false, nil
-	case []any:
-		return plainList(v)
-	case []string:
-		return plainSlice(v)
-	case []int64:
-		return plainSlice(v)
-	case [][]any:
-		return plainSlice(v)
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, x := range v {
-			p, err := plain(x)
-			if err != nil {
-				return nil, err
-			}
-			m[k] = p
-		}
-		return m, nil
-	}
-	return nil, fmt.Errorf("a %T cannot be sent", v)
-}
-
-func printable(r rune) rune {
-	if r < ' ' && r != '\n' && r != '\t' {
-		return -1
-	}
-	return r
-}
-
-func plainList(v []any) (any, error) {
-	out := make([]any, len(v))
-	for i := range v {
-		p, err := plain(v[i])
-		if err != nil {
-			return nil, err
-		}
-		out[i] = p
-	}
-	return out, nil
-}
-
-func plainSlice[T any](v []T) (any, error) {
-	out := make([]any, len(v))
-	for i := range v {
-		out[i] = v[i]
-	}
-	return plainList(out)
 }

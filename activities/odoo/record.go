@@ -3,7 +3,10 @@ package odoo
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"waybill/workflows/freight"
@@ -76,11 +79,21 @@ func (r rec) money(f, currency string) freight.Money {
 	return freight.Money{Number: r.dec(f), Currency: currency}.Rounded()
 }
 
+// label is the name beside a many2one's id.
+func label(v any) string {
+	if vs, ok := v.([]any); ok && len(vs) > 1 {
+		s, _ := vs[1].(string)
+		return s
+	}
+	return ""
+}
+
 const (
 	timeForm = "2006-01-02 15:04:05"
 	dateForm = "2006-01-02"
 )
 
+// odooTime is a time as Odoo keeps it, or what clears the field.
 func odooTime(t time.Time) any {
 	if t.IsZero() {
 		return false
@@ -88,6 +101,7 @@ func odooTime(t time.Time) any {
 	return t.UTC().Format(timeForm)
 }
 
+// text is a text, or what clears the field.
 func text(s string) any {
 	if s == "" {
 		return false
@@ -156,28 +170,73 @@ func searchRead(ctx context.Context, c Caller, model string, domain []any, names
 	return records(v)
 }
 
-// loaded is the answer of load: the ids, or why there are none.
-type loaded struct {
-	ids     []int64
-	message string
+// sheet is what load takes: a row of the record, and a row for each further line of it.
+type sheet struct {
+	columns []string
+	rows    [][]any
 }
 
-// load creates records under external ids, or finds those that exist and writes nothing.
-func load(ctx context.Context, c Caller, model string, columns []string, rows [][]any) (loaded, error) {
-	v, err := c.Call(ctx, model, "load", []any{columns, rows}, map[string]any{"context": map[string]any{"mode": "update", "noupdate": true, "tracking_disable": true}})
+// put adds a column to the record. Odoo takes an empty cell for an explicit "none", so what Odoo is to decide must
+// have no column at all.
+func (s *sheet) put(column string, value any) {
+	if len(s.rows) == 0 {
+		s.rows = [][]any{nil}
+	}
+	s.columns = append(s.columns, column)
+	s.rows[0] = append(s.rows[0], value)
+}
+
+// putID adds a many2one by its database id, and nothing for 0.
+func (s *sheet) putID(column string, id int64) {
+	if id != 0 {
+		s.put(column+"/.id", id)
+	}
+}
+
+// putText adds a text, and nothing for an empty one.
+func (s *sheet) putText(column, text string) {
+	if text != "" {
+		s.put(column, text)
+	}
+}
+
+// lines adds the columns and rows of a one2many.
+func (s *sheet) lines(relation string, columns []string, rows [][]any) {
+	head := len(s.columns)
+	for _, c := range columns {
+		s.columns = append(s.columns, relation+"/"+c)
+	}
+	for i, r := range rows {
+		if i == len(s.rows) {
+			s.rows = append(s.rows, slices.Repeat([]any{""}, head))
+		}
+		s.rows[i] = append(s.rows[i], r...)
+	}
+}
+
+// load creates a record under the external id in the sheet's first column, or finds the one that is there and writes
+// nothing. The id is unique in Odoo's own database, so of any number of callers one creates it. What it says
+// instead is a *loadError.
+func load(ctx context.Context, c Caller, model, what string, s sheet, about map[string]any) (int64, error) {
+	about = maps.Clone(about)
+	if about == nil {
+		about = map[string]any{}
+	}
+	about["mode"], about["noupdate"], about["tracking_disable"] = "update", true, true
+	v, err := c.Call(ctx, model, "load", []any{s.columns, s.rows}, map[string]any{"context": about})
 	if err != nil {
-		return loaded{}, err
+		return 0, err
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return loaded{}, fmt.Errorf("%w: want the answer of load, have %T", errGarbled, v)
+		return 0, fmt.Errorf("%w: want the answer of load, have %T", errGarbled, v)
 	}
-	l := loaded{ids: rec(m).ids("ids")}
-	for _, msg := range rec(m).list("messages") {
-		l.message += msg.str("message") + " "
+	if ids := rec(m).ids("ids"); len(ids) > 0 {
+		return ids[0], nil
 	}
-	if len(l.ids) == 0 && l.message == "" {
-		l.message = "load created nothing"
+	why := "nothing was created"
+	if ms := rec(m).list("messages"); len(ms) > 0 {
+		why = strings.TrimSpace(ms[0].str("message")) // the others repeat it, or follow from it
 	}
-	return l, nil
+	return 0, &loadError{what, why}
 }

@@ -2,120 +2,82 @@ package odoo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-
-	"waybill/workflows/freight"
-	"waybill/workflows/protocol"
 )
-
-// field is a field that Setup makes.
-type field struct {
-	model, name, label, kind string
-	choices                  []string // of a selection
-	compute                  string   // how Odoo derives an order's value from its deliveries; "" for what we write
-	depends                  string
-	index                    bool
-}
-
-// orderStatus derives an order's status from its deliveries: the least advanced one decides, and several are
-// each named.
-const orderStatus = `
-for order in self:
-    own = order.picking_ids.filtered(lambda p: p.x_waybill_shipment)
-    if len(own) > 1:
-        order['x_waybill_status'] = ', '.join('%s: %s' % (p.name, p.x_waybill_status or '') for p in own)
-    else:
-        order['x_waybill_status'] = own.x_waybill_status or ''
-`
-
-func orderText(name string) string {
-	return fmt.Sprintf(`
-for order in self:
-    own = order.picking_ids.filtered(lambda p: p.x_waybill_shipment and p.%[1]s)
-    if len(own) > 1:
-        order['%[1]s'] = ', '.join('%%s: %%s' %% (p.name, p.%[1]s) for p in own)
-    else:
-        order['%[1]s'] = own.%[1]s or ''
-`, name)
-}
-
-func ourFields() []field {
-	f := []field{
-		{model: "stock.picking", name: fieldShipment, label: "Shipment", kind: "char", index: true},
-		{model: "stock.picking", name: fieldStatus, label: "Freight Status", kind: "selection", choices: texts(freight.Statuses())},
-		{model: "stock.picking", name: fieldSince, label: "Freight Status Since", kind: "datetime"},
-		{model: "stock.picking", name: fieldETA, label: "Freight ETA", kind: "datetime"},
-		{model: "stock.picking", name: fieldInvoiceState, label: "Freight Invoice State", kind: "selection", choices: texts(freight.InvoiceStates())},
-		{model: "stock.picking", name: fieldException, label: "Freight Exception", kind: "char"},
-		{model: "stock.picking", name: fieldTracking, label: "Carrier's Number", kind: "char"},
-		{model: "stock.picking", name: fieldRevision, label: "Freight Status Revision", kind: "integer"},
-		{model: "account.move", name: fieldShipment, label: "Shipment", kind: "char", index: true},
-		{model: "account.move", name: fieldLinesHash, label: "Validated Lines", kind: "char", index: true},
-		{model: "sale.order", name: fieldStatus, label: "Freight Status", kind: "char", compute: orderStatus, depends: "picking_ids.x_waybill_status,picking_ids.x_waybill_shipment"},
-	}
-	for name, label := range map[string]string{fieldInvoiceState: "Freight Invoice State", fieldException: "Freight Exception"} {
-		f = append(f, field{model: "sale.order", name: name, label: label, kind: "char", compute: orderText(name), depends: "picking_ids." + name + ",picking_ids.x_waybill_shipment"})
-	}
-	return f
-}
-
-func texts[T ~string](ts []T) (ss []string) {
-	for _, t := range ts {
-		ss = append(ss, string(t))
-	}
-	return ss
-}
 
 // view is a view that Setup extends.
 type view struct{ name, model, inherit, arch string }
 
 var ourViews = []view{
-	{"waybill.sale_order_form", "sale.order", "sale.view_order_form", `<xpath expr="//sheet//notebook" position="before"><group string="Shipment" name="waybill" invisible="not x_waybill_status"><group><field name="x_waybill_status" readonly="1"/><field name="x_waybill_invoice_state" readonly="1"/></group><group><field name="x_waybill_exception" readonly="1"/></group></group></xpath>`},
+	{"waybill.sale_order_form", "sale.order", "sale.view_order_form", `<xpath expr="//sheet//notebook" position="before"><group string="Shipment" name="waybill" invisible="not x_waybill_status"><group><field name="x_waybill_status" readonly="1"/><field name="x_waybill_invoice_state" readonly="1"/></group><group><field name="x_waybill_exception" readonly="1"/><field name="x_waybill_proof" readonly="1" widget="many2many_binary"/></group></group></xpath>`},
 	{"waybill.sale_order_list", "sale.order", "sale.sale_order_tree", `<xpath expr="//field[@name='invoice_status']" position="before"><field name="x_waybill_status" optional="show"/><field name="x_waybill_exception" optional="show"/></xpath>`},
-	{"waybill.stock_picking_form", "stock.picking", "stock.view_picking_form", `<xpath expr="//notebook" position="before"><group string="Shipment" name="waybill" invisible="not x_waybill_shipment"><group><field name="x_waybill_shipment" readonly="1"/><field name="x_waybill_status" readonly="1"/><field name="x_waybill_since" readonly="1"/><field name="x_waybill_eta" readonly="1"/></group><group><field name="x_waybill_tracking" readonly="1"/><field name="x_waybill_invoice_state" readonly="1"/><field name="x_waybill_exception" readonly="1"/></group></group></xpath>`},
+	{"waybill.stock_picking_form", "stock.picking", "stock.view_picking_form", `<xpath expr="//notebook" position="before"><group string="Shipment" name="waybill" invisible="not x_waybill_shipment"><group><field name="x_waybill_shipment" readonly="1"/><field name="x_waybill_status" readonly="1"/><field name="x_waybill_since" readonly="1"/><field name="x_waybill_eta" readonly="1"/></group><group><field name="x_waybill_tracking" readonly="1"/><field name="x_waybill_invoice_state" readonly="1"/><field name="x_waybill_exception" readonly="1"/><field name="x_waybill_proof" readonly="1" widget="many2many_binary"/></group></group></xpath>`},
 }
 
-// SetupOptions say what Setup makes beside the fields and views.
+// SetupOptions say what Setup makes beside the fields, the views and the rule that guards claims.
 type SetupOptions struct {
 	FreightProduct string // internal reference of the product for freight lines
 	HintURL        string // of the bridge, with its token; "" for no webhook
 }
 
-// Setup makes in Odoo what Waybill needs, through an administrator's login. It may be run again: what is there
-// stays. It returns what it made.
+// change is what a step of Setup did.
+type change int
+
+const (
+	asItWas change = iota
+	created
+	updated
+)
+
+// Setup makes in Odoo what Waybill needs, through an administrator's login: fields, views, the rule that lets one
+// shipment carry a delivery and no late write overwrite a newer one, and the product of freight lines. It may be run
+// again, also after an upgrade: what is as it should be stays, what an older Waybill made is brought up to date. It
+// returns what it made or changed. Odoo needs its module base_automation.
 func Setup(ctx context.Context, admin Caller, o SetupOptions) (made []string, err error) {
+	var all steps
 	for _, f := range ourFields() {
-		if made, err = ensure(made, "field "+f.model+"."+f.name, func() (bool, error) { return ensureField(ctx, admin, f) }); err != nil {
-			return made, err
-		}
+		all.add("field "+f.model+"."+f.name, func() (change, error) { return ensureField(ctx, admin, f) })
 	}
 	for _, v := range ourViews {
-		if made, err = ensure(made, "view "+v.name, func() (bool, error) { return ensureView(ctx, admin, v) }); err != nil {
-			return made, err
-		}
+		all.add("view "+v.name, func() (change, error) { return ensureView(ctx, admin, v) })
 	}
-	if made, err = ensure(made, "product "+o.FreightProduct, func() (bool, error) { return ensureProduct(ctx, admin, o.FreightProduct) }); err != nil {
-		return made, err
+	all.add("rule "+guard().name, func() (change, error) { return ensureRule(ctx, admin, guard()) })
+	all.add("product "+o.FreightProduct, func() (change, error) { return ensureProduct(ctx, admin, o.FreightProduct) })
+	if o.HintURL != "" {
+		all.add("webhook on confirmed orders", func() (change, error) { return ensureRule(ctx, admin, hint(o.HintURL)) })
 	}
-	if o.HintURL == "" {
-		return made, nil
-	}
-	return ensure(made, "webhook on confirmed orders", func() (bool, error) { return ensureHint(ctx, admin, o.HintURL) })
+	return all.run("odoo setup")
 }
 
-func ensure(made []string, what string, f func() (bool, error)) ([]string, error) {
-	is, err := f()
-	if err != nil {
-		return made, fmt.Errorf("odoo setup: %s: %w", what, err)
-	}
-	if is {
-		made = append(made, what)
+// steps are what is done in order, each named for whoever reads about it.
+type steps []struct {
+	what string
+	do   func() (change, error)
+}
+
+func (s *steps) add(what string, do func() (change, error)) {
+	*s = append(*s, struct {
+		what string
+		do   func() (change, error)
+	}{what, do})
+}
+
+func (s *steps) run(errand string) (made []string, err error) {
+	for _, step := range *s {
+		switch c, err := step.do(); {
+		case err != nil:
+			return made, fmt.Errorf("%s: %s: %w", errand, step.what, err)
+		case c == created:
+			made = append(made, step.what)
+		case c == updated:
+			made = append(made, step.what+", brought up to date")
+		}
 	}
 	return made, nil
 }
 
+// exists is the id of the first record a domain finds; 0 for none.
 func exists(ctx context.Context, c Caller, model string, domain []any) (int64, error) {
 	rs, err := searchRead(ctx, c, model, domain, []string{"id"}, map[string]any{"limit": 1})
 	if err != nil || len(rs) == 0 {
@@ -124,165 +86,165 @@ func exists(ctx context.Context, c Caller, model string, domain []any) (int64, e
 	return rs[0].id("id"), nil
 }
 
-func ensureField(ctx context.Context, c Caller, f field) (bool, error) {
-	id, err := exists(ctx, c, "ir.model.fields", []any{[]any{"model", "=", f.model}, []any{"name", "=", f.name}})
-	if err != nil || id != 0 {
-		return false, err
-	}
-	model, err := exists(ctx, c, "ir.model", []any{[]any{"model", "=", f.model}})
-	if err != nil {
-		return false, err
-	}
-	values := map[string]any{"model_id": model, "name": f.name, "ttype": f.kind, "field_description": f.label, "copied": false, "index": f.index}
-	var choices []any
-	for i, w := range f.choices {
-		choices = append(choices, []any{0, 0, map[string]any{"value": w, "name": label2(w), "sequence": i}})
-	}
-	if len(choices) > 0 {
-		values["selection_ids"] = choices
-	}
-	if f.compute != "" {
-		values["compute"], values["depends"], values["store"], values["readonly"] = f.compute, f.depends, true, true
-	}
-	_, err = c.Call(ctx, "ir.model.fields", "create", []any{values}, nil)
-	return err == nil, err
-}
-
-// label2 is a wire word as a person reads it: "in_transit" -> "In transit".
-func label2(w string) string {
-	return strings.ToUpper(w[:1]) + strings.ReplaceAll(w[1:], "_", " ")
-}
-
-func ensureView(ctx context.Context, c Caller, v view) (bool, error) {
-	id, err := exists(ctx, c, "ir.ui.view", []any{[]any{"name", "=", v.name}})
-	if err != nil || id != 0 {
-		return false, err
-	}
-	module, name, _ := strings.Cut(v.inherit, ".")
-	ref, err := c.Call(ctx, "ir.model.data", "check_object_reference", []any{module, name}, nil)
-	if err != nil {
-		return false, err
-	}
-	parent, _ := ref.([]any)
-	if len(parent) != 2 {
-		return false, fmt.Errorf("%w: view %s", errGarbled, v.inherit)
-	}
-	_, err = c.Call(ctx, "ir.ui.view", "create", []any{map[string]any{"name": v.name, "model": v.model, "inherit_id": parent[1], "mode": "extension", "priority": 99, "arch": v.arch}}, nil)
-	return err == nil, err
-}
-
-func ensureProduct(ctx context.Context, c Caller, code string) (bool, error) {
-	id, err := exists(ctx, c, "product.product", []any{[]any{"default_code", "=", code}})
-	if err != nil || id != 0 {
-		return false, err
-	}
-	_, err = c.Call(ctx, "product.product", "create", []any{map[string]any{"name": "Freight", "default_code": code, "type": "service", "invoice_policy": "order", "sale_ok": false}}, nil)
-	return err == nil, err
-}
-
-// ensureHint lets Odoo call the bridge for each order that is confirmed. Odoo neither signs nor repeats the
-// call, so it only says where to look sooner.
-func ensureHint(ctx context.Context, c Caller, url string) (bool, error) {
-	id, err := exists(ctx, c, "base.automation", []any{[]any{"name", "=", "Waybill: order confirmed"}})
-	if err != nil || id != 0 {
-		return false, err
-	}
-	model, err := exists(ctx, c, "ir.model", []any{[]any{"model", "=", "sale.order"}})
-	if err != nil {
-		return false, err
-	}
-	state, err := exists(ctx, c, "ir.model.fields.selection", []any{[]any{"field_id.model", "=", "sale.order"}, []any{"field_id.name", "=", "state"}, []any{"value", "=", "sale"}})
-	if err != nil {
-		return false, err
-	}
-	field, err := exists(ctx, c, "ir.model.fields", []any{[]any{"model", "=", "sale.order"}, []any{"name", "=", "write_date"}})
-	if err != nil {
-		return false, err
-	}
-	action := map[string]any{"name": "Waybill: order confirmed", "model_id": model, "state": "webhook", "webhook_url": url, "webhook_field_ids": []any{[]any{6, 0, []any{field}}}, "usage": "base_automation"}
-	_, err = c.Call(ctx, "base.automation", "create", []any{map[string]any{
-		"name": "Waybill: order confirmed", "model_id": model, "trigger": "on_state_set", "trg_selection_field_id": state,
-		"filter_pre_domain": "[('state','!=','sale')]", "filter_domain": "[('state','=','sale')]", "action_server_ids": []any{[]any{0, 0, action}},
-	}}, nil)
-	return err == nil, err
-}
-
-// Check names what is missing for the two users to work, each with what to do; none for nothing. What keeps a user
-// out altogether is said once.
-func Check(ctx context.Context, status, money Caller, freightProduct string) (missing []string) {
-	s := &inspection{ctx: ctx, user: "status", c: status}
-	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision)
-	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException)
-	s.may("write", "stock.picking")
-	s.may("create", "ir.attachment")
-	m := &inspection{ctx: ctx, user: "money", c: money, out: s.unreachable}
-	m.reads("account.move", fieldShipment, fieldLinesHash)
-	m.may("create", "account.move")
-	m.may("read", "sale.order")
-	m.finds(freightProduct)
-	return append(s.missing, m.missing...)
-}
-
-// inspection looks at what one of the two users can do.
-type inspection struct {
-	ctx         context.Context
-	user        string // as the configuration names it
-	c           Caller
-	missing     []string
-	out         bool // nothing more can be asked
-	unreachable bool // of anyone
-}
-
-func (i *inspection) note(what string, err error) {
+func ensureView(ctx context.Context, c Caller, v view) (change, error) {
+	rs, err := searchRead(ctx, c, "ir.ui.view", []any{[]any{"name", "=", v.name}}, []string{"arch_db"}, nil)
 	switch {
-	case err == nil:
-		return
-	case errors.Is(err, errLogin):
-		i.out = true
-		if inner := errors.Unwrap(err); errors.Is(inner, errLogin) {
-			err = inner // whatever was to be called matters no more
+	case err != nil:
+		return asItWas, err
+	case len(rs) > 0 && rs[0].str("arch_db") == v.arch:
+		return asItWas, nil
+	case len(rs) > 0:
+		_, err = c.Call(ctx, "ir.ui.view", "write", []any{[]int64{rs[0].id("id")}, map[string]any{"arch_db": v.arch}}, nil)
+		return updated, err
+	}
+	parent, err := keyed(ctx, c, v.inherit)
+	if err != nil {
+		return asItWas, err
+	}
+	_, err = c.Call(ctx, "ir.ui.view", "create", []any{map[string]any{"name": v.name, "model": v.model, "inherit_id": parent, "mode": "extension", "priority": 99, "arch": v.arch}}, nil)
+	return created, err
+}
+
+func ensureProduct(ctx context.Context, c Caller, code string) (change, error) {
+	rs, err := searchRead(ctx, c, "product.product", []any{[]any{"default_code", "=", code}, eitherWay}, []string{"active"}, nil)
+	switch {
+	case err != nil:
+		return asItWas, err
+	case len(rs) == 0:
+		_, err = c.Call(ctx, "product.product", "create", []any{map[string]any{"name": "Freight", "default_code": code, "type": "service", "invoice_policy": "order", "sale_ok": false}}, nil)
+		return created, err
+	case !rs[0].flag("active"):
+		_, err = c.Call(ctx, "product.product", "write", []any{[]int64{rs[0].id("id")}, map[string]any{"active": true}}, nil)
+		return updated, err
+	}
+	return asItWas, nil
+}
+
+// eitherWay finds archived records too.
+var eitherWay = []any{"active", "in", []any{true, false}}
+
+// rule is an automation rule of Odoo's with one action.
+type rule struct {
+	name    string
+	key     string // external id, by which a user without further rights can see that it is there
+	model   string
+	trigger map[string]any
+	state   string   // on_state_set: the value
+	watched []string // on_write: the fields
+	action  map[string]any
+	read    string // the field of the action that an upgrade may change
+}
+
+// guard lets one shipment carry a delivery, and no write that arrives late overwrite a newer one. It runs in the
+// transaction of the write: of two at once, one fails to serialize, is tried again by Odoo, and then refused.
+func guard() rule {
+	code := fmt.Sprintf(`
+before = env.context.get('old_values') or {}
+for delivery in records:
+    was = before.get(delivery.id, {})
+    holder, revision = was.get('x_waybill_shipment'), was.get('x_waybill_revision') or 0
+    if holder and holder != delivery.x_waybill_shipment:
+        raise UserError('delivery %%s %s %%s' %% (delivery.name, holder))
+    if delivery.x_waybill_revision < revision:
+        raise UserError('delivery %%s %s, %%s' %% (delivery.name, revision))
+`, carriedBy, showsNewer)
+	return rule{
+		name: "Waybill: one shipment carries a delivery", key: "waybill.guard", model: "stock.picking", watched: []string{fieldShipment, fieldRevision},
+		trigger: map[string]any{"trigger": "on_write", "filter_pre_domain": "[('x_waybill_shipment','!=',False)]", "filter_domain": "[('x_waybill_shipment','!=',False)]"},
+		action:  map[string]any{"state": "code", "code": code}, read: "code",
+	}
+}
+
+// hint lets Odoo call the bridge for each order that is confirmed. Odoo neither signs nor repeats the call, so it only
+// says where to look sooner.
+func hint(url string) rule {
+	return rule{
+		name: "Waybill: order confirmed", key: "waybill.hint", model: "sale.order", state: "sale",
+		trigger: map[string]any{"trigger": "on_state_set", "filter_pre_domain": "[('state','!=','sale')]", "filter_domain": "[('state','=','sale')]"},
+		action:  map[string]any{"state": "webhook", "webhook_url": url}, read: "webhook_url",
+	}
+}
+
+func ensureRule(ctx context.Context, c Caller, r rule) (change, error) {
+	rs, err := searchRead(ctx, c, "base.automation", []any{[]any{"name", "=", r.name}}, []string{"action_server_ids"}, nil)
+	if err != nil {
+		return asItWas, err
+	}
+	if len(rs) == 0 {
+		return created, createRule(ctx, c, r)
+	}
+	actions, err := searchRead(ctx, c, "ir.actions.server", []any{[]any{"id", "in", rs[0].ids("action_server_ids")}}, []string{r.read}, nil)
+	if err != nil {
+		return asItWas, err
+	}
+	for _, a := range actions {
+		if want := r.action[r.read]; a.str(r.read) != want {
+			_, err := c.Call(ctx, "ir.actions.server", "write", []any{[]int64{a.id("id")}, map[string]any{r.read: want}}, nil)
+			return updated, err
 		}
-		i.missing = append(i.missing, fmt.Sprintf("%s user: %v: set odoo.%[1]s.login and odoo.%[1]s.password", i.user, err))
-	case answered(err):
-		i.missing = append(i.missing, fmt.Sprintf("%s user: %s: Odoo says: %s", i.user, what, words(err)))
-	default:
-		i.out, i.unreachable = true, true
-		i.missing = append(i.missing, fmt.Sprintf("an answer from Odoo: %v: is it up, and are odoo.url and odoo.db right?", err))
 	}
+	return asItWas, ensureKey(ctx, c, r.key, "base.automation", rs[0].id("id"))
 }
 
-// answered reports whether Odoo itself answered, and would again.
-func answered(err error) bool {
-	f := Classify(err)
-	return f == protocol.Rejected || f == protocol.Poison || f == protocol.Configuration
+func createRule(ctx context.Context, c Caller, r rule) error {
+	model, err := exists(ctx, c, "ir.model", []any{[]any{"model", "=", r.model}})
+	if err != nil {
+		return err
+	}
+	values := map[string]any{"name": r.name, "model_id": model}
+	for k, v := range r.trigger {
+		values[k] = v
+	}
+	if err := triggers(ctx, c, r, values); err != nil {
+		return err
+	}
+	action := map[string]any{"name": r.name, "model_id": model, "usage": "base_automation"}
+	for k, v := range r.action {
+		action[k] = v
+	}
+	if r.state != "" {
+		field, err := exists(ctx, c, "ir.model.fields", []any{[]any{"model", "=", r.model}, []any{"name", "=", "write_date"}})
+		if err != nil {
+			return err
+		}
+		action["webhook_field_ids"] = []any{[]any{6, 0, []any{field}}}
+	}
+	values["action_server_ids"] = []any{[]any{0, 0, action}}
+	v, err := c.Call(ctx, "base.automation", "create", []any{values}, nil)
+	if err != nil {
+		return err
+	}
+	id, _ := v.(int64)
+	return ensureKey(ctx, c, r.key, "base.automation", id)
 }
 
-// reads wants the user to read our fields of a model.
-func (i *inspection) reads(model string, fields ...string) {
-	if i.out {
-		return
+// triggers adds what sets the rule off: a state, or changed fields.
+func triggers(ctx context.Context, c Caller, r rule, values map[string]any) error {
+	if r.state != "" {
+		state, err := exists(ctx, c, "ir.model.fields.selection", []any{[]any{"field_id.model", "=", r.model}, []any{"field_id.name", "=", "state"}, []any{"value", "=", r.state}})
+		values["trg_selection_field_id"] = state
+		return err
 	}
-	_, err := searchRead(i.ctx, i.c, model, []any{}, fields, map[string]any{"limit": 1})
-	i.note("read "+model+" with our fields, which waybill-admin odoo setup makes", err)
+	rs, err := searchRead(ctx, c, "ir.model.fields", []any{[]any{"model", "=", r.model}, []any{"name", "in", r.watched}}, []string{"id"}, nil)
+	var fields []int64
+	for _, f := range rs {
+		fields = append(fields, f.id("id"))
+	}
+	values["trigger_field_ids"] = []any{[]any{6, 0, fields}}
+	return err
 }
 
-// may wants the user to have a right on a model.
-func (i *inspection) may(mode, model string) {
-	if i.out {
-		return
+// ensureKey gives a record an external id.
+func ensureKey(ctx context.Context, c Caller, key, model string, id int64) error {
+	module, name, _ := strings.Cut(key, ".")
+	rs, err := searchRead(ctx, c, "ir.model.data", []any{[]any{"module", "=", module}, []any{"name", "=", name}}, []string{"model", "res_id"}, nil)
+	switch {
+	case err != nil:
+		return err
+	case len(rs) == 0:
+		_, err = c.Call(ctx, "ir.model.data", "create", []any{map[string]any{"module": module, "name": name, "model": model, "res_id": id, "noupdate": true}}, nil)
+	case rs[0].str("model") != model || rs[0].id("res_id") != id:
+		_, err = c.Call(ctx, "ir.model.data", "write", []any{[]int64{rs[0].id("id")}, map[string]any{"model": model, "res_id": id}}, nil)
 	}
-	_, err := i.c.Call(i.ctx, model, "check_access_rights", []any{mode}, map[string]any{"raise_exception": true})
-	i.note(mode+" "+model+", which a group of the user must allow", err)
-}
-
-// finds wants the user to see the product of freight lines.
-func (i *inspection) finds(product string) {
-	if i.out {
-		return
-	}
-	id, err := exists(i.ctx, i.c, "product.product", []any{[]any{"default_code", "=", product}})
-	i.note("find the freight product", err)
-	if err == nil && id == 0 {
-		i.missing = append(i.missing, fmt.Sprintf("product %q for freight lines: run waybill-admin odoo setup", product))
-	}
+	return err
 }

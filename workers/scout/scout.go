@@ -43,7 +43,7 @@ type Guard interface {
 }
 
 const (
-	// page bounds a look: what is left comes with the next.
+	// page bounds one question to Odoo.
 	page = 200
 	// hintPoll is how soon a hint is noticed.
 	hintPoll = 200 * time.Millisecond
@@ -96,11 +96,26 @@ func (s *Scout) hinted(ctx context.Context) (bool, error) {
 
 // Look makes one look at everything. Where Odoo does not answer the first question, it is not asked the others.
 func (s *Scout) Look(ctx context.Context) error {
-	found, err := s.Status.Released(ctx, s.Since, page)
+	found, err := pages(func(after int64) ([]odoo.Released, error) { return s.Status.Released(ctx, s.Since, after, page) }, func(r odoo.Released) int64 { return r.Picking })
 	if s.Guard.Report(err); err != nil {
 		return err
 	}
 	return errors.Join(s.release(ctx, found), s.cancel(ctx), s.payments(ctx))
+}
+
+// pages reads page after page, until one is not full: what cannot be helped on the first must not hide the rest.
+func pages[T any](read func(after int64) ([]T, error), id func(T) int64) (all []T, err error) {
+	for after := int64(0); ; {
+		found, err := read(after)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+		if len(found) < page {
+			return all, nil
+		}
+		after = id(found[len(found)-1])
+	}
 }
 
 // release starts a shipment for each delivery that no shipment carries. Starting one twice meets the same id.
@@ -129,7 +144,7 @@ func (s *Scout) start(ctx context.Context, r odoo.Released) error {
 }
 
 func (s *Scout) cancel(ctx context.Context) error {
-	found, err := s.Status.Cancelled(ctx, page)
+	found, err := pages(func(after int64) ([]odoo.Cancelled, error) { return s.Status.Cancelled(ctx, after, page) }, func(c odoo.Cancelled) int64 { return c.Picking })
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.uber.org/zap"
@@ -124,8 +123,7 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 			Observe: func(model, method string, took time.Duration, err error) { observe(model+"."+method, took, err) }})
 	}
 	h.statusUser, h.moneyUser = login(c.Odoo.Status), login(c.Odoo.Money)
-	attempt := func(ctx context.Context) int32 { return activity.GetInfo(ctx).Attempt }
-	h.status = &odoo.Status{Odoo: h.statusUser, Documents: h.store, Attempt: attempt}
+	h.status = &odoo.Status{Odoo: h.statusUser, Documents: h.store}
 	h.money = &odoo.Money{Odoo: h.moneyUser, FreightProduct: c.Odoo.FreightProduct}
 	reach := func(target, name string, p config.Partner) *partner.Client {
 		return partner.New(partner.Options{Name: name, URL: p.URL, Token: p.Token.Reveal, Timeout: p.Timeout, Observe: calls(target)})
@@ -170,7 +168,7 @@ func (h *house) serve(ctx context.Context) error {
 	for _, w := range ws {
 		g.Go(func() error { return w.Run(stopped(ctx)) })
 	}
-	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.scanner(), Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
+	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
@@ -199,11 +197,6 @@ func (h *house) scan(ctx context.Context, s *scout.Scout) error {
 
 // hintSource is where the bridge keeps Odoo's hints.
 const hintSource = "odoo-hint"
-
-// scanner is the status user outside an activity.
-func (h *house) scanner() *odoo.Status {
-	return &odoo.Status{Odoo: h.status.Odoo, Attempt: func(context.Context) int32 { return 1 }}
-}
 
 func stopped(ctx context.Context) <-chan any {
 	c := make(chan any, 1)

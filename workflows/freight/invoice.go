@@ -1,6 +1,11 @@
 package freight
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
 
 // InvoiceLine is one line of the customer's invoice, before tax.
 type InvoiceLine struct {
@@ -20,6 +25,9 @@ type Billable struct {
 	Goods        []InvoiceLine `json:"goods,omitempty"`       // done quantities, capped by delivered less invoiced; empty where scope leaves goods to Odoo
 	DeliveryLine int64         `json:"deliveryLine,omitzero"` // the order's unbilled delivery line; 0 for none
 	Blockers     []string      `json:"blockers,omitempty"`    // why nothing may be posted now, in words that say what to do
+	Weight       string        `json:"weight,omitzero"`       // kg that were delivered, decimal; "" until the delivery is done
+	Pieces       int           `json:"pieces,omitzero"`       // packages, and one for each product in none; 0 until the delivery is done
+	Partner      int64         `json:"partner,omitzero"`      // res.partner id of the order's invoice address now
 }
 
 // InvoicePlan is an invoice exactly as it was validated, and may be posted.
@@ -71,8 +79,23 @@ type Payment struct {
 	SeenAt   time.Time    `json:"seenAt"`
 }
 
+// Check says what is wrong with the form of a payment; nil for nothing.
+func (p Payment) Check() error {
+	switch {
+	case p.Move <= 0 || !Plausible(p.SeenAt):
+		return errors.New("move and seenAt are required")
+	case !slices.Contains([]InvoiceState{InvoicePosted, InvoicePartPaid, InvoicePaid, InvoiceReversed}, p.State):
+		return fmt.Errorf("state %q: want posted, partial, paid or reversed", Clip(string(p.State), longestText))
+	case p.Residual.Stated():
+		return p.Residual.Check()
+	}
+	return nil
+}
+
 // Same reports whether p says nothing new beside o.
-func (p Payment) Same(o Payment) bool { return p.State == o.State && p.Residual == o.Residual }
+func (p Payment) Same(o Payment) bool {
+	return p.State == o.State && (p.Residual == o.Residual || p.Residual.Equal(o.Residual))
+}
 
 // Validation is the proof that an invoice was allowed. Nothing posts without one that is older and has the
 // hash of exactly its lines.

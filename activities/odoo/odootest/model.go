@@ -1,6 +1,7 @@
 package odootest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -31,6 +32,8 @@ type kind struct {
 	inverse  string // one2many: the many2one that leads back
 	computed func(db *database, r row) any
 	choices  []string
+	uncopied bool
+	digits   int32 // of a float, after which Odoo rounds; 0: all are kept
 }
 
 type table struct {
@@ -43,6 +46,7 @@ type database struct {
 	tables   map[string]*table
 	external map[string]external // external ids
 	invoices int
+	user     int64 // whose call is under way
 }
 
 type external struct {
@@ -51,7 +55,10 @@ type external struct {
 }
 
 func plain(names ...string) map[string]kind {
-	fs := map[string]kind{"id": {plain: "int"}, "create_date": {plain: "char"}, "write_date": {plain: "char"}, "name": {plain: "char"}}
+	fs := map[string]kind{
+		"id": {plain: "int"}, "create_date": {plain: "char", uncopied: true}, "write_date": {plain: "char", uncopied: true}, "name": {plain: "char"},
+		"create_uid": {one: "res.users", uncopied: true}, "write_uid": {one: "res.users", uncopied: true},
+	}
 	for _, n := range names {
 		name, typ, _ := strings.Cut(n, ":")
 		fs[name] = kind{plain: typ}
@@ -81,7 +88,7 @@ func (db *database) insert(model string, values row) (int64, error) {
 	}
 	t.next++
 	id := t.next
-	t.rows[id] = row{"id": id, "create_date": now(), "write_date": now()}
+	t.rows[id] = row{"id": id, "create_date": now(), "write_date": now(), "create_uid": db.user}
 	if err := db.update(model, id, values); err != nil {
 		delete(t.rows, id)
 		return 0, err
@@ -109,15 +116,34 @@ func (db *database) update(model string, id int64, values row) error {
 			return traceback("ValueError: Wrong value for %s.%s: '%v'", model, n, values[n])
 		}
 		if f.many == "" {
-			r[n] = values[n]
+			r[n] = f.stored(values[n])
 			continue
 		}
 		if err := db.command(id, n, f, r, values[n]); err != nil {
 			return err
 		}
 	}
-	r["write_date"] = now()
+	r["write_date"], r["write_uid"] = now(), db.user
 	return nil
+}
+
+// stored is a value as a column keeps it.
+func (f kind) stored(v any) any {
+	if n, isInt := v.(int64); isInt && f.plain == "float" {
+		v = float64(n)
+	}
+	return rounded(v, f.digits)
+}
+
+// rounded is a float as a column with so many decimals keeps it.
+func rounded(v any, digits int32) any {
+	if _, isFloat := v.(float64); !isFloat || digits == 0 {
+		return v
+	}
+	d := decimal(v)
+	_, _ = arithmetic.Quantize(d, d, -digits)
+	f, _ := d.Float64()
+	return f
 }
 
 // command applies one2many and many2many commands.
@@ -125,7 +151,13 @@ func (db *database) command(id int64, name string, f kind, r row, v any) error {
 	list, _ := v.([]any)
 	for _, c := range list {
 		cmd, ok := c.([]any)
-		if !ok || len(cmd) < 3 {
+		if ok && len(cmd) > 1 && cmd[0] == int64(4) {
+			if !slices.Contains(ids(r[name]), cmd[1]) {
+				r[name] = append(ids(r[name]), cmd[1])
+			}
+			continue
+		}
+		if !ok || len(cmd) < 2 || len(cmd) < 3 && cmd[0] != int64(2) {
 			return traceback("ValueError: Wrong value for %s: %v", name, c)
 		}
 		switch cmd[0] {
@@ -142,6 +174,15 @@ func (db *database) command(id int64, name string, f kind, r row, v any) error {
 			if f.inverse == "" {
 				r[name] = append(ids(r[name]), child)
 			}
+		case int64(1):
+			values, _ := cmd[2].(row)
+			child, _ := cmd[1].(int64)
+			if err := db.update(f.many, child, values); err != nil {
+				return err
+			}
+		case int64(2):
+			child, _ := cmd[1].(int64)
+			delete(db.tables[f.many].rows, child)
 		case int64(6):
 			r[name] = cmd[2]
 		default:
@@ -166,6 +207,8 @@ func (db *database) get(model string, r row, name string) (any, error) {
 	t := db.tables[model]
 	f, ok := t.fields[name]
 	switch {
+	case name == "display_name":
+		return db.label(model, r), nil
 	case !ok:
 		return nil, traceback("ValueError: Invalid field '%s' on model '%s'", name, model)
 	case f.computed != nil:
@@ -220,11 +263,17 @@ func (db *database) rowsOf(model string, r row, name string) (rs []row) {
 
 // search evaluates a domain of terms that must all hold.
 func (db *database) search(model string, domain []any) ([]any, error) {
-	if _, err := db.table(model); err != nil {
+	t, err := db.table(model)
+	if err != nil {
 		return nil, err
 	}
+	_, archives := t.fields["active"]
+	archives = archives && !mentions(domain, "active")
 	var bad error
 	out := db.where(model, func(r row) bool {
+		if archives && r["active"] == false {
+			return false
+		}
 		for _, term := range domain {
 			ok, err := db.holds(model, r, term)
 			if err != nil {
@@ -237,6 +286,11 @@ func (db *database) search(model string, domain []any) ([]any, error) {
 		return true
 	})
 	return out, bad
+}
+
+// mentions reports whether a domain asks for a field itself; archived records are found only so.
+func mentions(domain []any, field string) bool {
+	return slices.ContainsFunc(domain, func(term any) bool { t := ids(term); return len(t) == 3 && t[0] == field })
 }
 
 func (db *database) holds(model string, r row, term any) (bool, error) {
@@ -270,14 +324,25 @@ func compare(v, op, want any) (bool, error) {
 	case "in", "not in":
 		found := slices.ContainsFunc(ids(want), func(w any) bool { return equal(v, w) })
 		return found == (op == "in"), nil
-	case ">=":
-		return fmt.Sprint(v) >= fmt.Sprint(want), nil
-	case ">":
-		return fmt.Sprint(v) > fmt.Sprint(want), nil
-	case "<":
-		return fmt.Sprint(v) < fmt.Sprint(want), nil
+	case ">=", ">", "<":
+		c := order(v, want)
+		return c > 0 && op != "<" || c == 0 && op == ">=" || c < 0 && op == "<", nil
+	case "=like":
+		prefix, _ := want.(string)
+		s, _ := v.(string)
+		return strings.HasPrefix(s, strings.TrimSuffix(prefix, "%")), nil
 	}
 	return false, traceback("ValueError: Invalid operator %v", op)
+}
+
+// order compares two numbers, or two dates as they are written.
+func order(a, b any) int {
+	n, isNumber := a.(int64)
+	m, isToo := b.(int64)
+	if isNumber && isToo {
+		return cmp.Compare(n, m)
+	}
+	return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b))
 }
 
 func equal(a, b any) bool {
@@ -298,7 +363,7 @@ func (db *database) flat(model string, r row, names []any) (row, error) {
 		}
 		if to := db.tables[model].fields[name].one; to != "" {
 			if c := db.row(to, v); c != nil {
-				v = []any{c["id"], db.label(c)}
+				v = []any{c["id"], db.label(to, c)}
 			} else {
 				v = false
 			}
@@ -308,10 +373,20 @@ func (db *database) flat(model string, r row, names []any) (row, error) {
 	return out, nil
 }
 
-func (db *database) label(r row) string { s, _ := r["name"].(string); return s }
+// label is what a record is called where another leads to it.
+func (db *database) label(model string, r row) string {
+	s, _ := r["name"].(string)
+	if model == "account.move" && s == "" {
+		return fmt.Sprintf("Draft Invoice (* %v)", r["id"])
+	}
+	return s
+}
 
 // nested is a record as web_search_read answers it, by a specification.
 func (db *database) nested(model string, r row, specification row) (row, error) {
+	if err := db.allowed(model, "read"); err != nil {
+		return nil, err
+	}
 	out := row{"id": r["id"]}
 	for name, s := range specification {
 		v, err := db.get(model, r, name)
@@ -348,7 +423,11 @@ func (db *database) nestedOne(model string, id any, specification row) (any, err
 func (db *database) nestedMany(model string, of []any, specification row) (any, error) {
 	out := []any{}
 	for _, id := range of {
-		c, err := db.nested(model, db.row(model, id), specification)
+		r := db.row(model, id)
+		if r == nil {
+			continue
+		}
+		c, err := db.nested(model, r, specification)
 		if err != nil {
 			return nil, err
 		}

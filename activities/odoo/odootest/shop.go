@@ -5,6 +5,7 @@ package odootest
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"waybill/activities/odoo"
 )
@@ -27,7 +28,8 @@ func NewShop(c odoo.Caller) *Shop {
 type Line struct {
 	Product  string // internal reference
 	Quantity int
-	Price    float64 // as Odoo's API takes prices; the amounts that matter are compared as decimals
+	Price    float64        // as Odoo's API takes prices; the amounts that matter are compared as decimals
+	With     map[string]any // further fields of the line, as Odoo names them
 }
 
 // Order is a confirmed order.
@@ -94,11 +96,19 @@ func (s *Shop) Carrier(ctx context.Context, code string) (carrier, product int64
 
 // Sell makes an order with a delivery method, and confirms it.
 func (s *Shop) Sell(ctx context.Context, customer, carrier int64, carrierProduct int64, lines ...Line) (Order, error) {
+	return s.SellWith(ctx, nil, customer, carrier, carrierProduct, lines...)
+}
+
+// SellWith is Sell with further fields of the order, as Odoo names them.
+func (s *Shop) SellWith(ctx context.Context, with map[string]any, customer, carrier int64, carrierProduct int64, lines ...Line) (Order, error) {
 	var ls []any
 	for _, l := range lines {
-		ls = append(ls, []any{0, 0, map[string]any{"product_id": s.products[l.Product], "product_uom_qty": l.Quantity, "price_unit": l.Price}})
+		line := map[string]any{"product_id": s.products[l.Product], "product_uom_qty": l.Quantity, "price_unit": l.Price}
+		maps.Copy(line, l.With)
+		ls = append(ls, []any{0, 0, line})
 	}
 	values := map[string]any{"partner_id": customer}
+	maps.Copy(values, with)
 	if carrier != 0 {
 		values["carrier_id"] = carrier
 		ls = append(ls, []any{0, 0, map[string]any{"product_id": carrierProduct, "product_uom_qty": 1, "price_unit": 0.0, "is_delivery": true}})
@@ -108,7 +118,11 @@ func (s *Shop) Sell(ctx context.Context, customer, carrier int64, carrierProduct
 	if err != nil {
 		return Order{}, err
 	}
-	if _, err := s.Odoo.Call(ctx, "sale.order", "action_confirm", []any{[]int64{id}}, nil); err != nil {
+	about := map[string]any{}
+	if company, ok := with["company_id"]; ok {
+		about["context"] = map[string]any{"allowed_company_ids": []any{company}}
+	}
+	if _, err := s.Odoo.Call(ctx, "sale.order", "action_confirm", []any{[]int64{id}}, about); err != nil {
 		return Order{}, err
 	}
 	return s.Order(ctx, id)

@@ -4,18 +4,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/cockroachdb/apd/v3"
 )
 
-// StandIn is an Odoo for tests and the demo: the wire protocol, the faults and the rules of the real one, for the
-// calls that Waybill, its setup and a shop make. It is not a reason to skip the tests on a real Odoo.
+// StandIn is an Odoo for tests and the demo: the wire protocol, the faults, the rights and the rules of the real one,
+// for the calls that Waybill, its setup and a shop make. It is not a reason to skip the tests on a real Odoo.
 type StandIn struct {
 	mu      sync.Mutex
 	db      *database
@@ -31,190 +27,11 @@ func Start(t *testing.T) string {
 	return srv.URL
 }
 
-// NewStandIn makes an empty company in US dollars with a sales tax of 10 %.
+// NewStandIn makes two empty companies in US dollars, with a sales tax of 10 % each, and a warehouse in the first.
 func NewStandIn() *StandIn {
-	s := &StandIn{db: &database{tables: map[string]*table{}, external: map[string]external{}}, loading: map[string]bool{}}
+	s := &StandIn{db: &database{tables: map[string]*table{}, external: map[string]external{}, user: admin}, loading: map[string]bool{}}
 	s.db.build()
 	return s
-}
-
-func now() string { return time.Now().UTC().Format("2006-01-02 15:04:05") }
-
-func one(model string) kind { return kind{one: model} }
-
-func back(model, inverse string) kind { return kind{many: model, inverse: inverse} }
-
-func (db *database) build() {
-	db.add("res.currency", plain())
-	db.add("res.country", plain("code:char"))
-	db.add("res.company", plain("sale_lock_date:date", "fiscalyear_lock_date:date", "hard_lock_date:date"))
-	db.add("ir.model", plain("model:char"))
-	db.add("ir.model.fields.selection", plain("value:char", "sequence:int", "field_id:int"))
-	fields := db.add("ir.model.fields", plain("model:char", "model_id:int", "ttype:char", "field_description:char", "copied:bool", "index:bool", "compute:char", "depends:char", "store:bool", "readonly:bool"))
-	fields.fields["selection_ids"] = kind{many: "ir.model.fields.selection"}
-	db.add("ir.ui.view", plain("model:char", "inherit_id:int", "mode:char", "priority:int", "arch:char"))
-	db.add("ir.attachment", plain("res_model:char", "res_id:int", "mimetype:char", "datas:char", "description:char"))
-	db.add("account.tax", plain("amount:float"))
-	db.add("account.payment.register", plain("move:int"))
-	db.buildPartners()
-	db.buildSales()
-	db.buildStock()
-	db.buildAccounting()
-	for model := range db.tables {
-		db.mustInsert("ir.model", row{"name": model, "model": model})
-	}
-	db.mustInsert("res.currency", row{"name": "USD"})
-	db.mustInsert("res.country", row{"name": "United States", "code": "US"})
-	db.mustInsert("res.company", row{"name": "Company"})
-	db.mustInsert("account.tax", row{"name": "10%", "amount": 10.0})
-}
-
-func (db *database) mustInsert(model string, values row) {
-	if _, err := db.insert(model, values); err != nil {
-		panic(err)
-	}
-}
-
-func (db *database) buildPartners() {
-	p := db.add("res.partner", plain("ref:char", "zip:char", "is_company:bool", "active:bool"))
-	p.fields["country_id"] = one("res.country")
-	p.fields["commercial_partner_id"] = kind{one: "res.partner", computed: func(_ *database, r row) any { return r["id"] }}
-	p.fields["active"] = kind{computed: func(_ *database, r row) any { return r["active"] != false }, plain: "bool"}
-	db.add("product.product", plain("default_code:char", "type:char", "weight:float", "list_price:float", "invoice_policy:char", "sale_ok:bool"))
-	c := db.add("delivery.carrier", plain("delivery_type:char"))
-	c.fields["product_id"] = one("product.product")
-}
-
-func (db *database) buildSales() {
-	o := db.add("sale.order", plain("state:char", "client_order_ref:char", "payment_term_id:int"))
-	for name, model := range map[string]string{"partner_id": "res.partner", "partner_invoice_id": "res.partner", "partner_shipping_id": "res.partner", "carrier_id": "delivery.carrier", "company_id": "res.company"} {
-		o.fields[name] = one(model)
-	}
-	o.fields["currency_id"] = kind{one: "res.currency", computed: func(*database, row) any { return int64(1) }}
-	o.fields["order_line"] = back("sale.order.line", "order_id")
-	o.fields["picking_ids"] = back("stock.picking", "sale_id")
-	l := db.add("sale.order.line", plain("product_uom_qty:float", "price_unit:float", "discount:float", "is_delivery:bool", "display_type:char", "product_uom_id:int"))
-	l.fields["order_id"], l.fields["product_id"] = one("sale.order"), one("product.product")
-	l.fields["tax_ids"] = kind{many: "account.tax", computed: func(*database, row) any { return []any{int64(1)} }}
-	l.fields["qty_delivered"] = kind{plain: "float", computed: delivered}
-	l.fields["qty_invoiced"] = kind{plain: "float", computed: invoiced}
-	l.fields["invoice_lines"] = kind{many: "account.move.line", computed: func(db *database, r row) any { return invoiceLines(db, r) }}
-}
-
-func delivered(db *database, line row) any {
-	sum := 0.0
-	for _, id := range db.where("stock.move", func(m row) bool { return m["sale_line_id"] == line["id"] && m["state"] == "done" }) {
-		sum += float(db.row("stock.move", id)["quantity"])
-	}
-	return sum
-}
-
-func invoiceLines(db *database, line row) []any {
-	return db.where("account.move.line", func(l row) bool { return slices.Contains(ids(l["sale_line_ids"]), line["id"]) })
-}
-
-func invoiced(db *database, line row) any {
-	sum := 0.0
-	for _, id := range invoiceLines(db, line) {
-		l := db.row("account.move.line", id)
-		if move := db.row("account.move", l["move_id"]); move["state"] != "cancel" {
-			sum += float(l["quantity"])
-		}
-	}
-	return sum
-}
-
-func (db *database) buildStock() {
-	p := db.add("stock.picking", plain("state:char", "picking_type_code:char"))
-	for name, model := range map[string]string{"sale_id": "sale.order", "partner_id": "res.partner", "carrier_id": "delivery.carrier", "company_id": "res.company", "backorder_id": "stock.picking"} {
-		p.fields[name] = one(model)
-	}
-	p.fields["move_ids"] = back("stock.move", "picking_id")
-	p.fields["weight"] = kind{plain: "float", computed: func(db *database, r row) any {
-		sum := 0.0
-		for _, m := range db.rowsOf("stock.picking", r, "move_ids") {
-			sum += float(m["product_uom_qty"]) * float(db.row("product.product", m["product_id"])["weight"])
-		}
-		return sum
-	}}
-	m := db.add("stock.move", plain("state:char", "product_uom_qty:float", "quantity:float", "picked:bool", "product_uom:int"))
-	m.fields["picking_id"], m.fields["sale_line_id"], m.fields["product_id"] = one("stock.picking"), one("sale.order.line"), one("product.product")
-}
-
-func (db *database) buildAccounting() {
-	m := db.add("account.move", plain("move_type:char", "state:char", "invoice_date:date", "date:date", "invoice_origin:char", "ref:char", "invoice_payment_term_id:int", "payment_state:char", "paid:bool"))
-	m.fields["partner_id"], m.fields["partner_shipping_id"] = one("res.partner"), one("res.partner")
-	m.fields["currency_id"] = kind{one: "res.currency", computed: func(*database, row) any { return int64(1) }}
-	m.fields["invoice_line_ids"] = back("account.move.line", "move_id")
-	amount := func(f func(net, tax *apd.Decimal) *apd.Decimal) kind {
-		return kind{plain: "float", computed: func(db *database, r row) any {
-			v, _ := f(totals(db, r)).Float64()
-			return v
-		}}
-	}
-	m.fields["amount_untaxed"] = amount(func(n, _ *apd.Decimal) *apd.Decimal { return n })
-	m.fields["amount_tax"] = amount(func(_, t *apd.Decimal) *apd.Decimal { return t })
-	m.fields["amount_total"] = amount(sumOf)
-	m.fields["amount_residual"] = kind{plain: "float", computed: func(db *database, r row) any {
-		if r["payment_state"] == "paid" {
-			return 0.0
-		}
-		v, _ := sumOf(totals(db, r)).Float64()
-		return v
-	}}
-	l := db.add("account.move.line", plain("quantity:float", "price_unit:float", "discount:float"))
-	l.fields["move_id"], l.fields["product_id"] = one("account.move"), one("product.product")
-	l.fields["sale_line_ids"] = kind{many: "sale.order.line"}
-	l.fields["tax_ids"] = kind{many: "account.tax", computed: func(*database, row) any { return []any{int64(1)} }}
-	l.fields["display_type"] = kind{plain: "char", computed: func(*database, row) any { return "product" }}
-	l.fields["parent_state"] = kind{plain: "char", computed: func(db *database, r row) any { return db.row("account.move", r["move_id"])["state"] }}
-}
-
-var arithmetic = apd.BaseContext.WithPrecision(40)
-
-func sumOf(a, b *apd.Decimal) *apd.Decimal {
-	s := new(apd.Decimal)
-	_, _ = arithmetic.Add(s, a, b)
-	return s
-}
-
-// totals are net and tax of a move, rounded a line at a time to cents, as Odoo's default does.
-func totals(db *database, move row) (net, tax *apd.Decimal) {
-	net, tax = new(apd.Decimal), new(apd.Decimal)
-	for _, l := range db.rowsOf("account.move", move, "invoice_line_ids") {
-		v := decimal(l["quantity"])
-		_, _ = arithmetic.Mul(v, v, decimal(l["price_unit"]))
-		off := new(apd.Decimal)
-		_, _ = arithmetic.Sub(off, apd.New(100, 0), decimal(l["discount"]))
-		_, _ = arithmetic.Mul(v, v, off)
-		_, _ = arithmetic.Mul(v, v, apd.New(1, -2))
-		_, _ = arithmetic.Quantize(v, v, -2)
-		net = sumOf(net, v)
-	}
-	_, _ = arithmetic.Mul(tax, net, apd.New(1, -1))
-	_, _ = arithmetic.Quantize(tax, tax, -2)
-	return net, tax
-}
-
-func decimal(v any) *apd.Decimal {
-	d, _, err := apd.NewFromString(strconv.FormatFloat(float(v), 'f', -1, 64))
-	if err != nil {
-		return new(apd.Decimal)
-	}
-	return d
-}
-
-func float(v any) float64 {
-	switch v := v.(type) {
-	case float64:
-		return v
-	case int64:
-		return float64(v)
-	case string:
-		f, _ := strconv.ParseFloat(v, 64)
-		return f
-	}
-	return 0
 }
 
 // ServeHTTP answers as /xmlrpc/2/common and /xmlrpc/2/object do.
@@ -236,56 +53,100 @@ func (s *StandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(encodeAnswer(answer)) // the caller has gone if this fails
 }
 
+// none is the result of a method that returns None: done, and XML-RPC cannot carry it.
+type none struct{}
+
+// errNone is what Odoo answers then.
+var errNone = traceback("TypeError: cannot marshal None unless allow_none is enabled")
+
 func (s *StandIn) answer(path, method string, params []any) (any, error) {
 	switch {
 	case strings.HasSuffix(path, "/common") && method == "authenticate" && len(params) == 4:
-		if params[1] != "admin" || params[2] != "admin" {
-			return false, nil
-		}
-		return int64(2), nil
+		return s.authenticate(params[1], params[2]), nil
 	case strings.HasSuffix(path, "/object") && method == "execute_kw" && len(params) == 7:
-		if params[2] != "admin" {
-			return nil, fault{3, "Access Denied"}
-		}
 		model, _ := params[3].(string)
 		name, _ := params[4].(string)
 		args, _ := params[5].([]any)
 		kw, _ := params[6].(row)
-		return s.execute(model, name, args, kw)
+		out, err := s.execute(params[1], params[2], model, name, args, kw)
+		if _, isNone := out.(none); isNone && err == nil {
+			return nil, errNone
+		}
+		return out, err
 	}
 	return nil, traceback("AttributeError: no such method %s", method)
 }
 
-func (s *StandIn) execute(model, method string, args []any, kw row) (any, error) {
-	if model == "account.move" && method == "load" {
-		return s.loadMove(args)
-	}
+func (s *StandIn) authenticate(login, password any) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.db.table(model); err != nil && model != "ir.model.data" {
+	for _, id := range s.db.where("res.users", func(u row) bool { return u["login"] == login && u["password"] == password && u["active"] != false }) {
+		return id
+	}
+	return false
+}
+
+// enter begins a call of a user: what it writes is his, and what it may is his.
+func (s *StandIn) enter(uid, password any) error {
+	u := s.db.row("res.users", uid)
+	if u == nil || u["password"] != password || u["active"] == false {
+		return fault{3, "Access Denied"}
+	}
+	s.db.user, _ = uid.(int64)
+	return nil
+}
+
+func (s *StandIn) execute(uid, password any, model, method string, args []any, kw row) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.enter(uid, password); err != nil {
 		return nil, err
 	}
-	switch method {
-	case "search_read":
-		return s.db.searchRead(model, args, kw)
-	case "web_search_read":
-		return s.db.webSearchRead(model, args, kw)
-	case "create":
-		values, _ := args[0].(row)
-		return s.db.create(model, values, kw)
-	case "write":
-		values, _ := args[1].(row)
-		return s.db.write(model, ids(args[0]), values)
-	case "unlink":
-		return s.db.unlink(model, ids(args[0]))
-	case "load":
-		return s.db.load(model, args)
-	case "check_access_rights":
-		return true, nil
-	case "check_object_reference":
-		return []any{"ir.ui.view", int64(len(fmt.Sprint(args)))}, nil
+	if _, err := s.db.table(model); err != nil {
+		return nil, err
+	}
+	if model == "account.move" && method == "load" {
+		return s.loadMove(args, kw)
+	}
+	if m, ok := methods[method]; ok {
+		if m.right != "" {
+			if err := s.db.allowed(model, m.right); err != nil {
+				return nil, err
+			}
+		}
+		return m.run(s.db, model, args, kw)
 	}
 	return s.db.business(model, method, args, kw)
+}
+
+// methods are those that every model has, and the right each needs.
+var methods = map[string]struct {
+	right string
+	run   func(db *database, model string, args []any, kw row) (any, error)
+}{
+	"search_read":     {"read", (*database).searchRead},
+	"web_search_read": {"read", (*database).webSearchRead},
+	"create":          {"create", (*database).create},
+	"write": {"write", func(db *database, model string, args []any, _ row) (any, error) {
+		values, _ := args[1].(row)
+		return db.write(model, ids(args[0]), values)
+	}},
+	"web_save": {"write", (*database).webSave},
+	"unlink": {"unlink", func(db *database, model string, args []any, _ row) (any, error) {
+		return db.unlink(model, ids(args[0]))
+	}},
+	"copy": {"create", func(db *database, model string, args []any, _ row) (any, error) { return db.copy(model, ids(args[0])) }},
+	"load": {"create", func(db *database, model string, args []any, _ row) (any, error) { return db.load(model, args) }},
+	"has_access": {"", func(db *database, model string, args []any, _ row) (any, error) {
+		mode, _ := args[1].(string)
+		return db.allowed(model, mode) == nil, nil
+	}},
+	"check_access_rights": {"", func(db *database, model string, args []any, _ row) (any, error) {
+		mode, _ := args[0].(string)
+		return none{}, db.allowed(model, mode)
+	}},
+	"check_object_reference": {"", func(db *database, _ string, args []any, _ row) (any, error) { return db.reference(args) }},
+	"get_views":              {"read", func(db *database, _ string, args []any, _ row) (any, error) { return db.getViews(args) }},
 }
 
 func (db *database) searchRead(model string, args []any, kw row) (any, error) {
@@ -293,6 +154,12 @@ func (db *database) searchRead(model string, args []any, kw row) (any, error) {
 	found, err := db.search(model, domain)
 	if err != nil {
 		return nil, err
+	}
+	for _, n := range ids(kw["fields"]) {
+		name, _ := n.(string)
+		if _, known := db.tables[model].fields[name]; !known && name != "display_name" {
+			return nil, traceback("ValueError: Invalid field '%s' on '%s'", name, model)
+		}
 	}
 	out := []any{}
 	for _, id := range limited(found, kw) {
@@ -330,90 +197,116 @@ func (db *database) webSearchRead(model string, args []any, kw row) (any, error)
 	return row{"records": out, "length": int64(len(found))}, nil
 }
 
-func (db *database) create(model string, values row, kw row) (any, error) {
-	values = cloneRow(values)
-	switch model {
-	case "ir.model.fields":
-		return db.createField(values)
-	case "sale.order":
-		for _, f := range []string{"partner_invoice_id", "partner_shipping_id"} {
-			if values[f] == nil {
-				values[f] = values["partner_id"]
-			}
-		}
-		values["state"], values["company_id"] = "draft", int64(1)
-		values["name"] = fmt.Sprintf("S%05d", db.tables["sale.order"].next+1)
-	case "sale.order.line":
-		if values["name"] == nil {
-			values["name"] = db.label(db.row("product.product", values["product_id"]))
-		}
-	case "account.payment.register":
-		about, _ := kw["context"].(row)
-		move, _ := ids(about["active_ids"])[0].(int64)
-		if db.row("account.move", move)["payment_state"] == "paid" {
-			return nil, business("You can't register a payment because there is nothing left to pay on the selected journal items.")
-		}
-		values["move"] = move
+func (db *database) webSave(model string, args []any, _ row) (any, error) {
+	values, _ := args[1].(row)
+	specification, _ := args[2].(row)
+	if _, err := db.write(model, ids(args[0]), values); err != nil {
+		return nil, err
 	}
-	id, err := db.insert(model, values)
+	return db.nestedMany(model, ids(args[0]), specification)
+}
+
+func (db *database) create(model string, values []any, kw row) (any, error) {
+	v, _ := values[0].(row)
+	v = cloneRow(v)
+	if model == "ir.model.fields" {
+		return db.createField(v)
+	}
+	if err := db.defaults(model, v, kw); err != nil {
+		return nil, err
+	}
+	id, err := db.insert(model, v)
+	if err == nil && model == "ir.model.fields.selection" {
+		db.addChoice(v)
+	}
 	return id, err
 }
 
-// createField makes a custom field usable at once, as Odoo's registry does.
-func (db *database) createField(values row) (any, error) {
-	name, _ := values["name"].(string)
-	model := ""
-	if m := db.row("ir.model", values["model_id"]); m != nil {
-		model, _ = m["model"].(string)
-	}
-	t, err := db.table(model)
-	if err != nil {
-		return nil, err
-	}
-	if !strings.HasPrefix(name, "x_") {
-		return nil, business("Custom fields must have a name that starts with 'x_'!")
-	}
-	if _, there := t.fields[name]; there {
-		return nil, business("Field names must be unique per model.")
-	}
-	f := kind{plain: map[string]string{"integer": "int", "selection": "char", "datetime": "char"}[fmt.Sprint(values["ttype"])]}
-	for _, c := range ids(values["selection_ids"]) {
-		if cmd, _ := c.([]any); len(cmd) == 3 {
-			choice, _ := cmd[2].(row)
-			f.choices = append(f.choices, fmt.Sprint(choice["value"]))
+// defaults are what Odoo fills in.
+func (db *database) defaults(model string, v row, kw row) error {
+	switch model {
+	case "sale.order":
+		db.orderDefaults(v)
+	case "product.product":
+		if v["uom_id"] == nil {
+			v["uom_id"] = int64(1)
 		}
+		if v["active"] == nil {
+			v["active"] = true
+		}
+		if v["taxes_id"] == nil {
+			v["taxes_id"] = setOf(db.defaultTaxes())
+		}
+	case "account.move":
+		db.moveDefaults(v)
+	case "account.move.line":
+		if v["product_uom_id"] == nil {
+			v["product_uom_id"] = db.row("product.product", v["product_id"])["uom_id"]
+		}
+	case "ir.ui.view":
+		v["arch_db"] = v["arch"]
+	case "account.payment.register":
+		return db.registerDefaults(v, kw)
 	}
-	if values["compute"] != nil {
-		f.computed = func(db *database, r row) any { return fromDeliveries(db, r, name) }
-	}
-	t.fields[name] = f
-	values["model"] = model
-	return db.insert("ir.model.fields", values)
+	return nil
 }
 
-// fromDeliveries is what the setup's computed fields of an order give.
-func fromDeliveries(db *database, order row, name string) any {
-	var said []string
-	deliveries := db.rowsOf("sale.order", order, "picking_ids")
-	for _, p := range deliveries {
-		if s, _ := p[name].(string); s != "" {
-			said = append(said, s)
+func (db *database) orderDefaults(v row) {
+	for _, f := range []string{"partner_invoice_id", "partner_shipping_id"} {
+		if v[f] == nil {
+			v[f] = v["partner_id"]
 		}
 	}
-	if len(said) == 0 {
-		return false
+	if v["company_id"] == nil {
+		v["company_id"] = int64(1)
 	}
-	return strings.Join(said, ", ")
+	v["state"], v["name"] = "draft", fmt.Sprintf("S%05d", db.tables["sale.order"].next+1)
+	for _, c := range ids(v["order_line"]) {
+		if cmd := ids(c); len(cmd) == 3 {
+			line, _ := cmd[2].(row)
+			db.lineDefaults(line, v)
+		}
+	}
 }
+
+func (db *database) lineDefaults(line, order row) {
+	product := db.row("product.product", line["product_id"])
+	if product == nil {
+		return
+	}
+	if line["name"] == nil {
+		line["name"] = fmt.Sprintf("[%v] %v", product["default_code"], product["name"])
+	}
+	if line["product_uom_id"] == nil {
+		line["product_uom_id"] = product["uom_id"]
+	}
+	if line["tax_ids"] == nil {
+		line["tax_ids"] = setOf(db.productTaxes(product, order["company_id"], order["fiscal_position_id"]))
+	}
+}
+
+func setOf(list []any) any { return []any{[]any{int64(6), int64(0), list}} }
 
 func (db *database) write(model string, of []any, values row) (any, error) {
 	for _, id := range of {
 		n, _ := id.(int64)
-		if model == "account.move" && db.row(model, id)["state"] == "posted" {
+		r := db.row(model, id)
+		if r == nil {
+			return nil, business("Record does not exist or has been deleted.\n(Record: %s(%v,), User: %d)", model, id, db.user)
+		}
+		if model == "account.move" && r["state"] == "posted" {
 			return nil, business("You cannot modify the following readonly fields on a posted move: %v", values)
+		}
+		if model == "stock.picking" {
+			if err := db.guard(r, values); err != nil {
+				return nil, err
+			}
 		}
 		if err := db.update(model, n, values); err != nil {
 			return nil, err
+		}
+		if model == "ir.model.fields" {
+			db.recompute(r)
 		}
 	}
 	return true, nil
@@ -422,8 +315,11 @@ func (db *database) write(model string, of []any, values row) (any, error) {
 func (db *database) unlink(model string, of []any) (any, error) {
 	for _, id := range of {
 		r := db.row(model, id)
-		if model == "account.move" && r != nil && r["state"] == "posted" {
-			return nil, business("You can't delete a posted journal item. Don’t play games with your accounting records; reset the journal entry to draft before deleting it.")
+		if r == nil {
+			return nil, business("Record does not exist or has been deleted.\n(Record: %s(%v,), User: %d)", model, id, db.user)
+		}
+		if err := db.mayDelete(model, r); err != nil {
+			return nil, err
 		}
 		n, _ := id.(int64)
 		delete(db.tables[model].rows, n)
@@ -432,12 +328,70 @@ func (db *database) unlink(model string, of []any) (any, error) {
 				delete(db.external, key)
 			}
 		}
-		if model == "account.move" {
-			for _, l := range db.where("account.move.line", func(l row) bool { return l["move_id"] == id }) {
-				line, _ := l.(int64)
-				delete(db.tables["account.move.line"].rows, line)
-			}
+		for _, key := range db.where("ir.model.data", func(x row) bool { return x["model"] == model && x["res_id"] == id }) {
+			delete(db.tables["ir.model.data"].rows, key.(int64))
 		}
+		db.cascade(model, r)
 	}
 	return true, nil
+}
+
+func (db *database) mayDelete(model string, r row) error {
+	switch {
+	case model == "account.move" && r["state"] == "posted":
+		return business("You can't delete a posted journal item. Don’t play games with your accounting records; reset the journal entry to draft before deleting it.")
+	case model == "account.move" && r["posted_before"] == true && !db.isLast(r):
+		return business("You cannot delete this entry, as it has already consumed a sequence number and is not the last one in the chain. You should probably revert it instead.")
+	case model == "ir.model.fields":
+		return db.mayDrop(r)
+	}
+	return nil
+}
+
+// isLast reports whether a number is the newest that was given.
+func (db *database) isLast(move row) bool {
+	name, _ := move["name"].(string)
+	return strings.HasSuffix(name, fmt.Sprintf("/%05d", db.invoices))
+}
+
+// cascade takes away what goes with a record.
+func (db *database) cascade(model string, r row) {
+	switch model {
+	case "account.move":
+		for _, l := range db.where("account.move.line", func(l row) bool { return l["move_id"] == r["id"] }) {
+			line, _ := l.(int64)
+			delete(db.tables["account.move.line"].rows, line)
+		}
+	case "ir.model.fields.selection":
+		db.dropChoice(r)
+	case "ir.model.fields":
+		of, _ := r["model"].(string)
+		name, _ := r["name"].(string)
+		delete(db.tables[of].fields, name)
+		for _, x := range db.tables[of].rows {
+			delete(x, name)
+		}
+	}
+}
+
+// copy duplicates records, but for what Odoo does not copy.
+func (db *database) copy(model string, of []any) (any, error) {
+	out := []any{}
+	for _, id := range of {
+		values := row{}
+		for name, v := range db.row(model, id) {
+			if f := db.tables[model].fields[name]; name != "id" && !f.uncopied && f.many == "" {
+				values[name] = v
+			}
+		}
+		if _, has := db.tables[model].fields["state"]; has {
+			values["state"] = "draft"
+		}
+		n, err := db.insert(model, values)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }

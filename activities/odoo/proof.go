@@ -1,0 +1,117 @@
+package odoo
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // it is Odoo's own checksum of attachments
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"html"
+	"regexp"
+	"strings"
+
+	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
+)
+
+// filing is a document on the delivery: its attachment, and the checksum Odoo must have for it.
+type filing struct {
+	id       int64
+	checksum string
+}
+
+func attachments(fs []filing) (ns []int64) {
+	for _, f := range fs {
+		ns = append(ns, f.id)
+	}
+	return ns
+}
+
+// links are the commands that link attachments to a delivery; linking one twice changes nothing.
+func links(fs []filing) (commands []any) {
+	for _, f := range fs {
+		commands = append(commands, []any{4, f.id})
+	}
+	return commands
+}
+
+// verify compares what Odoo has with what was filed.
+func verify(there []rec, filed []filing) error {
+	sums := map[int64]string{}
+	for _, a := range there {
+		sums[a.id("id")] = a.str("checksum")
+	}
+	for _, f := range filed {
+		if sums[f.id] != f.checksum {
+			return rejectf("attachment %d in Odoo is not the document that came: it was changed there. Delete it, and retry: it is filed again", f.id)
+		}
+	}
+	return nil
+}
+
+// fileProof attaches each document to the delivery, once by its hash.
+func (s *Status) fileProof(ctx context.Context, q *protocol.ProofRequest) (filed []filing, err error) {
+	if q == nil {
+		return nil, nil
+	}
+	for _, d := range q.Documents {
+		f, err := s.file(ctx, *q, d)
+		if err != nil {
+			return filed, err
+		}
+		filed = append(filed, f)
+	}
+	return filed, nil
+}
+
+func (s *Status) file(ctx context.Context, q protocol.ProofRequest, d freight.DocumentRef) (f filing, err error) {
+	body, mediaType, signer, err := s.Documents.Document(ctx, d.SHA256)
+	if err != nil {
+		return f, protocol.Transient.Of(err)
+	}
+	var sh sheet
+	sh.put("id", "waybill.pod_"+string(q.Shipment)+"_"+d.SHA256[:min(16, len(d.SHA256))])
+	sh.put("name", proofName(q, d))
+	sh.put("res_model", "stock.picking")
+	sh.put("res_id", q.Picking)
+	sh.put("mimetype", mediaType)
+	sh.put("datas", base64.StdEncoding.EncodeToString(body))
+	if signer != "" {
+		sh.put("description", "signed by "+signer)
+	}
+	sum := sha1.Sum(body) //nolint:gosec // see the import
+	f.checksum = hex.EncodeToString(sum[:])
+	f.id, err = load(ctx, s.Odoo, "ir.attachment", "file the proof", sh, nil)
+	return f, err
+}
+
+func proofName(q protocol.ProofRequest, d freight.DocumentRef) string {
+	ending := map[string]string{"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif"}[d.MediaType]
+	return fmt.Sprintf("%s %s %s%s", strings.ToUpper(string(d.Kind)), q.Shipment, q.Delivered.UTC().Format(dateForm), ending)
+}
+
+// noteForm is what a note's key may be: it becomes part of an external id.
+var noteForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+// longestNote bounds a note, in bytes.
+const longestNote = 1000
+
+// note writes each note into the order's chatter, once for its key. Followers are not notified.
+func (s *Status) note(ctx context.Context, q protocol.StatusUpdate) error {
+	for _, n := range q.Notes {
+		if !noteForm.MatchString(n.Key) || n.Text == "" || len(n.Text) > longestNote {
+			return protocol.Poison.Of(fmt.Errorf("note %q: want a key of letters, digits, '-' and '_', and a text of at most %d bytes", n.Key, longestNote))
+		}
+		var sh sheet
+		sh.put("id", "waybill.note_"+string(q.Shipment)+"_"+n.Key)
+		sh.put("model", "sale.order")
+		sh.put("res_id", q.Order)
+		sh.put("message_type", "comment")
+		sh.put("subtype_id/id", "mail.mt_note")
+		sh.put("body", "<p>"+strings.ReplaceAll(html.EscapeString(n.Text), "\n", "<br/>")+"</p>")
+		if _, err := load(ctx, s.Odoo, "mail.message", "note on the order", sh, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
