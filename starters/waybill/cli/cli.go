@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
@@ -92,11 +91,19 @@ func ask[Out any](ctx context.Context, a *app, c client.Client, q protocol.Query
 	return out, a.advise(err, workflowID)
 }
 
-// served reports whether a worker has asked for the stories' work in the last minutes; where Temporal does not
-// say, one is assumed. Without one a question would only wait until its time is over.
+// served reports whether a worker has asked for the stories' work in the last minutes, on any of the queue's
+// partitions; where Temporal does not say, one is assumed. Without one a question would wait until its time is over.
 func served(ctx context.Context, c client.Client) bool {
-	d, err := c.DescribeTaskQueue(ctx, protocol.QueueStories, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-	return err != nil || len(d.GetPollers()) > 0
+	d, err := c.DescribeTaskQueueEnhanced(ctx, client.DescribeTaskQueueEnhancedOptions{
+		TaskQueue: protocol.QueueStories, TaskQueueTypes: []client.TaskQueueType{client.TaskQueueTypeWorkflow},
+		Versions: &client.TaskQueueVersionSelection{Unversioned: true, AllActive: true}, ReportPollers: true,
+	})
+	for _, v := range d.VersionsInfo {
+		if len(v.TypesInfo[client.TaskQueueTypeWorkflow].Pollers) > 0 {
+			return true
+		}
+	}
+	return err != nil || len(d.VersionsInfo) == 0
 }
 
 // advise adds what to do to the errors that a person can do something about.
@@ -122,16 +129,16 @@ func silence(err error) bool {
 	return errors.Is(err, protocol.ErrNoWorker) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) || errors.As(err, &idle)
 }
 
-// poll asks again until the answer is there, the time is over, or it is known that nobody will answer.
-func (a *app) poll(ctx context.Context, c client.Client, ask func(context.Context) (bool, error)) (bool, error) {
-	if !served(ctx, c) {
-		return false, nil
-	}
+// poll asks again until the answer is there, the time is over, or nobody answers.
+func (a *app) poll(ctx context.Context, ask func(context.Context) (bool, error)) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
 	for {
 		done, err := ask(ctx)
-		if done || err != nil && ctx.Err() == nil && !silence(err) {
+		switch {
+		case silence(err):
+			return false, nil
+		case done || err != nil && ctx.Err() == nil:
 			return done, err
 		}
 		select {

@@ -162,8 +162,8 @@ func (a *app) send(ctx context.Context, c client.Client, d freight.Dispute, deci
 		return a.advise(err, id)
 	}
 	var reply freight.DecisionReply
-	answered, err := a.poll(ctx, c, func(ctx context.Context) (bool, error) {
-		now, err := protocol.DisputeState.Ask(ctx, c, id)
+	answered, err := a.poll(ctx, func(ctx context.Context) (bool, error) {
+		now, err := ask(ctx, a, c, protocol.DisputeState, id)
 		i := slices.IndexFunc(now.Answers, func(r freight.DecisionReply) bool { return r.Document == signed.Hash() })
 		if i < 0 {
 			return false, err
@@ -173,7 +173,7 @@ func (a *app) send(ctx context.Context, c client.Client, d freight.Dispute, deci
 	})
 	switch {
 	case err != nil:
-		return a.advise(err, id)
+		return err
 	case !answered:
 		return fmt.Errorf("queued: no worker has answered yet; it is applied when one does, unless it expires first at %s: see waybill dispute show %s", decision.ExpiresAt.Format(time.RFC3339), decision.Dispute)
 	case !reply.Applied:

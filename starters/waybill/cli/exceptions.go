@@ -111,14 +111,14 @@ func (a *app) resolve(ctx context.Context, c client.Client, arg string, q protoc
 		return a.advise(err, workflowID)
 	}
 	var reply freight.ResolveReply
-	answered, err := a.poll(ctx, c, func(ctx context.Context) (found bool, err error) {
-		s, err := protocol.ShipmentState.Ask(ctx, c, workflowID)
+	answered, err := a.poll(ctx, func(ctx context.Context) (found bool, err error) {
+		s, err := ask(ctx, a, c, protocol.ShipmentState, workflowID)
 		reply, found = replyTo(q, s.Replies)
 		return found && reply.At.After(old.At), err
 	})
 	switch {
 	case err != nil:
-		return a.advise(err, workflowID)
+		return err
 	case !answered:
 		return fmt.Errorf("queued: no worker has answered yet; it is applied when one does: see waybill exception show %s", id)
 	case reply.Refusal != "":
