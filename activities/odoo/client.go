@@ -38,7 +38,7 @@ type Client struct {
 	o    Options
 	http *http.Client
 
-	signing sync.Mutex
+	signing chan struct{} // holds the one who signs in; the others wait, each as long as his context
 
 	mu      sync.Mutex
 	uid     int64
@@ -76,7 +76,7 @@ func New(o Options) *Client {
 		o.Observe = func(string, string, time.Duration, error) {}
 	}
 	o.URL = strings.TrimSuffix(o.URL, "/")
-	return &Client{o: o, http: &http.Client{Timeout: o.Timeout, CheckRedirect: stay,
+	return &Client{o: o, signing: make(chan struct{}, 1), http: &http.Client{Timeout: o.Timeout, CheckRedirect: stay,
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: o.MaxConns, MaxIdleConnsPerHost: o.MaxConns}}}
 }
 
@@ -141,8 +141,12 @@ func (c *Client) identity(ctx context.Context) (int64, string, error) {
 	if uid, err := c.known(password); uid != 0 || err != nil {
 		return uid, password, err
 	}
-	c.signing.Lock() // who come together sign in once
-	defer c.signing.Unlock()
+	select { // who come together sign in once
+	case c.signing <- struct{}{}:
+		defer func() { <-c.signing }()
+	case <-ctx.Done():
+		return 0, "", context.Cause(ctx)
+	}
 	if uid, err := c.known(password); uid != 0 || err != nil {
 		return uid, password, err
 	}

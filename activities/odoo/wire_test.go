@@ -134,8 +134,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 
 // TestCallEndsWithItsContext, also where signing in hangs for another call.
 func TestCallEndsWithItsContext(t *testing.T) {
-	release := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	arrived, release := make(chan struct{}, 2), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived <- struct{}{}; <-release }))
 	t.Cleanup(srv.Close)
 	t.Cleanup(func() { close(release) })
 	c := odoo.New(odoo.Options{URL: srv.URL, DB: "demo", Login: "a", Password: func() (string, error) { return "b", nil }})
@@ -145,6 +145,7 @@ func TestCallEndsWithItsContext(t *testing.T) {
 		_, err := c.Call(long, "a", "b", nil, nil)
 		hung <- err
 	}()
+	<-arrived
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := c.Call(short, "a", "b", nil, nil)
