@@ -22,11 +22,13 @@ bench: ## the figures of docs/figures.md, the floor beside the product; ARGS="--
 
 test: ## all tests that need no Odoo: unit, property, stories, replay, a real Temporal server
 	@deploy/temporal.sh >/dev/null
-	go test ./...
+	go test -timeout 20m ./...
 
 test-odoo: ## all that touches Odoo, against the real one at ODOO_URL, ODOO_DB, ODOO_LOGIN, ODOO_PASSWORD
 	@test -n "$(ODOO_URL)" || { echo "set ODOO_URL, ODOO_DB, ODOO_LOGIN and ODOO_PASSWORD; deploy/odoo.sh up starts one"; exit 2; }
 	go test -count=1 -v -timeout 15m ./activities/odoo/...
+	@deploy/temporal.sh >/dev/null
+	go test -count=1 -v -timeout 10m -run Killed ./starters/rig/script
 
 check: ## what a change must pass: format, vet, workflow determinism, tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -42,7 +44,7 @@ build: ## the binaries, into .bin/
 
 chaos: ## fail everything that can fail, then check every invoice: SEED=1 SHIPMENTS=60 DURATION=60s SCENARIOS=all ODOO=standin|real STORE=sqlite|postgres
 	@deploy/temporal.sh >/dev/null
-	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) go run ./starters/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
+	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) $(if $(filter postgres,$(STORE)),env POSTGRES_SCRIPT=deploy/postgres.sh) go run ./starters/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
 		--seeds starters/waybill-chaos/testdata/seeds.txt $(if $(filter postgres,$(STORE)),--store "$$(deploy/postgres.sh up)") $(ARGS)
 
 chaos-sabotage: ## build Waybill with one thing wrong at a time; the faults must find each

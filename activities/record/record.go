@@ -106,7 +106,7 @@ func (k *Keeper) decide(p freight.Proposal, d freight.Decision, document string,
 	v := kept{Document: document, Above: above, Answer: k.refuse(document, d.Nonce, refusal)}
 	if refusal == "" {
 		v.Answer.Reply.Applied = true
-		v.Answer.Ruling = &freight.Ruling{Dispute: p.Dispute, ChargeRef: p.ChargeRef, Verdict: d.Verdict, Amount: d.Amount, By: d.Approver, Reason: d.Reason, At: now}
+		v.Answer.Ruling = &freight.Ruling{Dispute: p.Dispute, Proposal: d.ProposalHash, ChargeRef: p.ChargeRef, Verdict: d.Verdict, Amount: d.Amount, By: d.Approver, Reason: d.Reason, At: now}
 	}
 	b, err := json.Marshal(v)
 	return string(b), refusal == "", err

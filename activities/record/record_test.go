@@ -95,7 +95,7 @@ func TestApprovedDecisionBecomesARulingInTheApproversName(t *testing.T) {
 		v := w.verify(p, jws)
 		want := protocol.DecisionVerified{
 			Reply:  freight.DecisionReply{Nonce: "n1", Document: protocol.SignedDecision{JWS: jws}.Hash(), Applied: true, At: w.clock.Now()},
-			Ruling: &freight.Ruling{Dispute: p.Dispute, ChargeRef: "C1/1", Verdict: freight.Approve, Amount: usd("180.00"), By: "ann", Reason: "the detour was ours", At: w.clock.Now()},
+			Ruling: &freight.Ruling{Dispute: p.Dispute, Proposal: p.Hash(), ChargeRef: "C1/1", Verdict: freight.Approve, Amount: usd("180.00"), By: "ann", Reason: "the detour was ours", At: w.clock.Now()},
 		}
 		if d := cmp.Diff(want, v); d != "" {
 			w.Error(d)

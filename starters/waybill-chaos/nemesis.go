@@ -280,7 +280,7 @@ func (n *nemesis) storeKill(ctx context.Context) error {
 		return fmt.Errorf("kill PostgreSQL: %w", err)
 	}
 	pause(ctx, n.between(500, 4000))
-	if err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), "start").Run(); err != nil {
+	if err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), "up").Run(); err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return nil

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,7 +62,10 @@ var handOverOften = []string{"limit.historyCount.suggestContinueAsNew=40"}
 func open(ctx context.Context, o options) (*world, error) {
 	w := &world{o: o, verdict: verdict{Seed: o.seed, Scenarios: map[string]int{}, Violations: []string{}, Checked: map[string]int{}}}
 	var err error
-	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: o.store, Tags: o.tags, Say: say, Config: handOverOften}); err != nil {
+	if w.o.store, err = ownDatabase(ctx, o.store, o.seed); err != nil {
+		return nil, err
+	}
+	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: w.o.store, Tags: o.tags, Say: say, Config: handOverOften}); err != nil {
 		return nil, err
 	}
 	w.next = filepath.Join(w.h.Dir, "next")
@@ -76,6 +81,25 @@ func open(ctx context.Context, o options) (*world, error) {
 	w.history = json.NewEncoder(w.buffer)
 	w.s = script.New(w.h, script.Options{Seed: o.seed, Shipments: o.shipments, Rough: true, Abreast: o.abreast, Orders: o.duration / time.Duration(max(o.shipments, 1)), Patience: o.patience, Observe: w.observe})
 	return w, nil
+}
+
+// ownDatabase makes a database for this run alone on a PostgreSQL, so that no earlier run is in the way.
+func ownDatabase(ctx context.Context, address string, seed uint64) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
+		return address, err
+	}
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = db.Close() }()
+	name := fmt.Sprintf("chaos_%d_%d", seed, time.Now().Unix())
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", fmt.Errorf("a database for the run: %w", err)
+	}
+	u.Path = "/" + name
+	return u.String(), nil
 }
 
 func (w *world) close() {

@@ -2,6 +2,7 @@ package freight
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,8 +12,10 @@ type AuditFacts struct {
 	Rating     *Rating // nil: the engine has no contract for it
 	NoContract string  // the engine's reason
 	Invoices   []CarrierInvoice
+	Disputes   []Proposal
 	Rulings    []Ruling
-	Proved     bool // POD accepted by the customer's policy
+	Proved     bool // all pieces delivered, and the POD accepted by the customer's policy
+	Waived     bool // a person lets the customer be billed without the carrier's invoice
 }
 
 // auditRules is the order findings are listed in. All run, always.
@@ -26,14 +29,19 @@ func Audit(f AuditFacts) (fs []Finding) {
 	return fs
 }
 
+// holdsInvoice reports whether an invoice that cannot be used stops the customer's as well: only where the policy
+// waits for the carrier's, and there is no other.
+func (f AuditFacts) holdsInvoice() bool {
+	return f.Terms.Charges.NeedCarrierInvoice && !f.Waived && len(usable(f.Invoices)) == 0
+}
+
 // duplicates is DUP-1: a carrier invoice number holds once.
 func duplicates(f AuditFacts) (fs []Finding) {
-	for _, inv := range f.Invoices {
+	why := flaws(f.Invoices)
+	for i, inv := range f.Invoices {
 		v := Finding{Rule: RuleDuplicate, Version: 1, Verdict: Pass, Side: Buy, ChargeRef: inv.Number, Actual: inv.Total, Reason: "invoice number is new"}
 		if inv.DuplicateOf != "" {
-			v.Verdict = Block
-			v.SellHold = !f.hasCleanInvoice()
-			v.Reason = fmt.Sprintf("invoice %s of %s is already held by %s: ask the carrier to withdraw it", inv.Number, inv.Carrier, inv.DuplicateOf)
+			v.Verdict, v.SellHold, v.Reason = Block, f.holdsInvoice(), why[i]
 			v.Evidence = []string{inv.DuplicateOf}
 		}
 		fs = append(fs, v)
@@ -41,42 +49,22 @@ func duplicates(f AuditFacts) (fs []Finding) {
 	return fs
 }
 
-func (f AuditFacts) hasCleanInvoice() bool { return len(f.usable()) > 0 }
-
-// usable are the carrier invoices that may be audited line by line.
-func (f AuditFacts) usable() (is []CarrierInvoice) {
-	for _, inv := range f.Invoices {
-		if inv.DuplicateOf == "" {
-			is = append(is, inv)
-		}
-	}
-	return is
-}
-
-// sums is SUM-1: the lines add up to the invoice.
+// sums is SUM-1: the lines, each there once, add up to the invoice.
 func sums(f AuditFacts) (fs []Finding) {
-	for _, inv := range f.usable() {
+	why := flaws(f.Invoices)
+	for i, inv := range f.Invoices {
+		if inv.DuplicateOf != "" {
+			continue
+		}
 		v := Finding{Rule: RuleSum, Version: 1, Verdict: Pass, Side: Buy, ChargeRef: inv.Number, Expected: inv.Total, Reason: "lines add up"}
-		total, err := inv.sum()
-		v.Actual = total
-		switch delta, err2 := total.Sub(inv.Total); {
-		case err != nil || err2 != nil:
-			v.Verdict, v.SellHold, v.Reason = Block, true, fmt.Sprintf("lines of %s are not in its currency %s: ask for a corrected invoice", inv.Number, inv.Total.Currency)
-		case delta.Sign() != 0:
-			v.Verdict, v.SellHold, v.Delta = Block, true, delta
-			v.Reason = fmt.Sprintf("lines of %s add up to %s, its total says %s: ask for a corrected invoice", inv.Number, total, inv.Total)
+		v.Actual, _ = inv.sum() // no amount where the lines are in several currencies
+		if why[i] != "" {
+			v.Verdict, v.SellHold, v.Reason = Block, f.holdsInvoice(), why[i]
+			v.Delta, _ = v.Actual.Sub(inv.Total)
 		}
 		fs = append(fs, v)
 	}
 	return fs
-}
-
-func (inv CarrierInvoice) sum() (Money, error) {
-	var ms []Money
-	for _, l := range inv.Lines {
-		ms = append(ms, l.Amount)
-	}
-	return SumMoney(inv.Total.Currency, ms...)
 }
 
 // contract is RATE-3: without a contract nothing passes.
@@ -92,51 +80,69 @@ func contract(f AuditFacts) []Finding {
 	return []Finding{v}
 }
 
-// rates is RATE-1 and ACC-1: each line the carrier charges is in its contract, and within tolerance of it.
+// rates is RATE-1, ACC-1 and DUP-2: each line the carrier charges is in its contract, within tolerance of it, and
+// charged once.
 func rates(f AuditFacts) (fs []Finding) {
 	if f.Rating == nil {
 		return nil // RATE-3 holds it
 	}
-	for _, inv := range f.usable() {
+	invs := usable(f.Invoices)
+	for i, inv := range invs {
 		for _, c := range inv.Lines {
-			fs = append(fs, f.rate(c))
+			fs = append(fs, f.rate(c, twin(inv.Carrier, c, invs[:i])))
 		}
 	}
 	return fs
 }
 
-func (f AuditFacts) rate(c Charge) Finding {
+// twin is a line of another invoice of the carrier for the same service and amount; "" for none.
+func twin(carrier CarrierCode, c Charge, others []CarrierInvoice) string {
+	for _, inv := range others {
+		for _, o := range inv.Lines {
+			if inv.Carrier == carrier && o.Code == c.Code && o.Amount.Equal(c.Amount) && c.Amount.Sign() > 0 {
+				return o.Ref
+			}
+		}
+	}
+	return ""
+}
+
+func (f AuditFacts) rate(c Charge, twin string) Finding {
 	line, contracted := f.Rating.BuyFor(c.Ref)
 	v := Finding{
 		Rule: RuleRate, Version: 1, Verdict: Pass, Side: Buy, ChargeRef: c.Ref, Actual: c.Amount,
 		Expected: line.Amount, Evidence: line.Trace, SellHold: f.Rating.PassedThrough(c.Ref), Reason: "within tolerance",
 	}
-	if !contracted {
+	switch {
+	case twin != "":
+		v.Rule, v.Expected, v.Evidence = RuleTwice, ZeroMoney(c.Amount.Currency), []string{twin}
+	case !contracted:
 		v.Rule, v.Expected = RuleAccessorial, ZeroMoney(c.Amount.Currency)
 		v.Evidence = []string{"contract " + f.Rating.Contract + " version " + f.Rating.Version + " has no " + string(c.Code)}
 	}
-	if r, ok := f.rulingOn(c.Ref); ok {
-		v.Expected, v.Reason = r.Amount, fmt.Sprintf("dispute %s: %s at %s by %s", r.Dispute, r.Verdict, r.Amount, r.By)
+	if r, ok := f.ruled(v); ok {
+		v.Expected, v.Dispute, v.Reason = r.Amount, r.Dispute, fmt.Sprintf("dispute %s: %s at %s by %s", r.Dispute, r.Verdict, r.Amount, r.By)
 		return v
 	}
-	return f.judge(v, c, contracted)
+	return f.judge(v, c)
 }
 
 // judge compares a charge with what was expected. Both limits of the tolerance must hold; an undercharge
 // beyond them is pointed out but stops nothing.
-func (f AuditFacts) judge(v Finding, c Charge, contracted bool) Finding {
+func (f AuditFacts) judge(v Finding, c Charge) Finding {
 	delta, err := c.Amount.Sub(v.Expected)
 	if err != nil {
-		v.Verdict, v.Reason = Hold, fmt.Sprintf("%s is charged in %s, the contract is in %s", c.Code, c.Amount.Currency, v.Expected.Currency)
+		v.Verdict, v.Reason = Hold, fmt.Sprintf("%s is charged in %s, the contract is in %s: ask the carrier to bill in the contract's", c.Code, c.Amount.Currency, v.Expected.Currency)
 		return v
 	}
 	v.Delta = delta
-	within := contracted && f.Terms.Tolerance.Covers(v.Expected, delta)
 	switch {
-	case within:
+	case delta.Sign() == 0 || v.Rule == RuleRate && f.Terms.Tolerance.Covers(v.Expected, delta):
 	case delta.Sign() < 0:
 		v.Verdict, v.Reason = Warn, fmt.Sprintf("%s is charged %s under the contract", c.Code, delta.Abs())
-	case !contracted:
+	case v.Rule == RuleTwice:
+		v.Verdict, v.Reason = Hold, fmt.Sprintf("%s of %s is on another invoice too, as %s: charged twice?", c.Code, c.Amount, v.Evidence[0])
+	case v.Rule == RuleAccessorial:
 		v.Verdict, v.Reason = Hold, fmt.Sprintf("%s of %s is not in the contract", c.Code, c.Amount)
 	default:
 		v.Verdict, v.Reason = Hold, fmt.Sprintf("%s of %s is %s over the contract's %s", c.Code, c.Amount, delta, v.Expected)
@@ -144,9 +150,16 @@ func (f AuditFacts) judge(v Finding, c Charge, contracted bool) Finding {
 	return v
 }
 
-func (f AuditFacts) rulingOn(ref string) (Ruling, bool) {
-	s := Shipment{Rulings: f.Rulings}
-	return s.RulingOn(ref)
+// ruled returns the newest ruling on exactly what v says.
+func (f AuditFacts) ruled(v Finding) (Ruling, bool) {
+	for _, r := range slices.Backward(f.Rulings) {
+		for _, p := range f.Disputes {
+			if p.Dispute == r.Dispute && p.Decides(v) {
+				return r, true
+			}
+		}
+	}
+	return Ruling{}, false
 }
 
 // Covers reports whether a difference from the expected amount lies within both limits.
@@ -194,23 +207,29 @@ func proof(f AuditFacts) []Finding {
 
 // Disputable reports whether a person with authority can settle the finding by ruling on an amount.
 func (v Finding) Disputable() bool {
-	return v.Verdict == Hold && (v.Rule == RuleRate || v.Rule == RuleAccessorial) && v.Expected.Currency == v.Actual.Currency
+	return v.Verdict == Hold && (v.Rule == RuleRate || v.Rule == RuleAccessorial || v.Rule == RuleTwice) && v.Delta.Sign() > 0
 }
 
-// ProofOf decides whether the POD is good enough for the customer: "" if it is, else what is missing.
+// ProofOf decides whether the POD is good enough for the customer: "" if it is, else what is missing. A requirement
+// that is none of ours is met by nothing.
 func ProofOf(j Journey, want PODRequirement) (missing string) {
-	switch {
-	case !j.Has(Delivered):
+	if !j.Has(Delivered) {
 		return "no actual delivered scan"
+	}
+	has := func(good func(DocumentRef) bool) bool { return slices.ContainsFunc(j.Documents, good) }
+	switch {
 	case want == PODStatus:
 		return ""
+	case want == PODSignature && has(func(d DocumentRef) bool { return d.Signed || d.Kind == DocumentSignature }):
+		return ""
+	case want == PODDocument && has(func(d DocumentRef) bool { return d.Kind == DocumentPOD }):
+		return ""
+	case want == PODSignature:
+		return "no signed document"
+	case want == PODDocument:
+		return "no POD document"
 	}
-	for _, d := range j.Documents {
-		if d.Kind == DocumentPOD && want == PODDocument || d.Signed && want == PODSignature {
-			return ""
-		}
-	}
-	return map[PODRequirement]string{PODSignature: "no signed document", PODDocument: "no POD document"}[want]
+	return fmt.Sprintf("the policy asks for a proof %q that is not known: correct the policy", want)
 }
 
 // PlanOf makes the invoice that validated charges allow: the goods of this delivery by scope, then the
@@ -228,7 +247,10 @@ func PlanOf(s *Shipment, n int, date string) (InvoicePlan, error) {
 		p.Lines = append(p.Lines, s.freightLine(l, &deliveryLine))
 	}
 	net := ZeroMoney(p.Currency)
-	for _, l := range p.Lines {
+	for i, l := range p.Lines {
+		if slices.ContainsFunc(p.Lines[:i], func(o InvoiceLine) bool { return o.Ref == l.Ref }) {
+			return p, fmt.Errorf("line %s comes twice: the billing engine must give each line a reference of its own", l.Ref)
+		}
 		a, err := l.Net()
 		if err == nil {
 			net, err = net.Add(a)
@@ -245,18 +267,55 @@ func PlanOf(s *Shipment, n int, date string) (InvoicePlan, error) {
 // so that nobody bills that again by hand.
 func (s *Shipment) freightLine(l RatedLine, deliveryLine *int64) InvoiceLine {
 	line := InvoiceLine{
-		Ref: "f_" + strings.NewReplacer("/", "-", " ", "-", ".", "-").Replace(l.Ref), Code: l.Code, SaleLine: *deliveryLine,
+		Ref: l.invoiceRef(), Code: l.Code, SaleLine: *deliveryLine,
 		Description: FreightText(l.Code, s.ID), Quantity: "1", UnitPrice: l.Amount,
 	}
-	if r, ok := s.RulingOn(l.ChargeRef); ok && l.ChargeRef != "" {
-		line.UnitPrice = r.Amount
+	if amount, ok := s.ruledAmount(l.ChargeRef); ok && l.Basis == PassThrough {
+		line.UnitPrice = amount
 	}
 	*deliveryLine = 0
 	return line
 }
 
+// invoiceRef names the line on the customer's invoice.
+func (l RatedLine) invoiceRef() string { return "f_" + strings.Map(plain, l.Ref) }
+
+// Unbilled are the customer's lines by the newest rating that are not on the invoice as it was made.
+func (s *Shipment) Unbilled() (ls []RatedLine) {
+	if s.Rating == nil || s.Plan == nil {
+		return nil
+	}
+	for _, l := range s.Rating.Sell() {
+		if !slices.ContainsFunc(s.Plan.Lines, func(o InvoiceLine) bool { return o.Ref == l.invoiceRef() }) {
+			ls = append(ls, l)
+		}
+	}
+	return ls
+}
+
+// plain leaves what may be in an external id of Odoo.
+func plain(r rune) rune {
+	if r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r
+	}
+	return '-'
+}
+
+// ruledAmount is what a ruling has made of one of the carrier's charges, as last audited.
+func (s *Shipment) ruledAmount(chargeRef string) (Money, bool) {
+	for _, v := range s.Findings {
+		if v.ChargeRef == chargeRef && v.Dispute != "" {
+			return v.Expected, true
+		}
+	}
+	return Money{}, false
+}
+
 // FreightText is what a freight line says on the customer's invoice.
 func FreightText(c ChargeCode, id ShipmentID) string {
+	if c == "" {
+		return "Freight, shipment " + string(id)
+	}
 	return strings.ToUpper(string(c[:1])) + strings.ReplaceAll(string(c[1:]), "_", " ") + ", shipment " + string(id)
 }
 

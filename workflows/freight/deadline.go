@@ -6,7 +6,7 @@ import "time"
 type Deadline struct {
 	At   time.Time
 	Kind ExceptionKind // "" for a deadline that only ends a wait
-	Text string        // what ran out, for a person
+	Text string        // what ran out, for a person; at most 200 bytes
 }
 
 // defaultWindow is how long charges are waited for when the policy says nothing: carriers bill within two
@@ -31,43 +31,35 @@ func (s *Shipment) Deadlines() (ds []Deadline) {
 	add(s.Entered, window, s.Stage == StageCharges, ChargesMissing, "the carrier has not sent its charges")
 	add(s.Entered, c.Payment, s.Stage == StageSettlement && !s.Paid(), PaymentOverdue, "the invoice is not paid")
 	if s.Stage == StageSettlement && s.Paid() {
-		ds = append(ds, Deadline{At: s.Payment.SeenAt.Add(c.Quiet)})
+		ds = append(ds, Deadline{At: s.Payment.SeenAt.Add(c.Quiet), Text: "quiet since the payment: it closes if nothing more comes"})
 	}
 	return ds
 }
 
-// NextDeadline is the earliest of Deadlines; ok is false for none.
-func (s *Shipment) NextDeadline() (next Deadline, ok bool) {
+// NextDeadline is the earliest of Deadlines after now; ok is false for none. One that has passed is never waited
+// for again, however long the shipment stays as it is.
+func (s *Shipment) NextDeadline(now time.Time) (next Deadline, ok bool) {
 	for _, d := range s.Deadlines() {
-		if !ok || d.At.Before(next.At) {
+		if d.At.After(now) && (!ok || d.At.Before(next.At)) {
 			next, ok = d, true
 		}
 	}
 	return next, ok
 }
 
-// Paid reports whether nothing of the invoice is open.
+// Paid reports whether nothing of the invoice is open: it is paid to the last cent, or credited in full.
 func (s *Shipment) Paid() bool {
-	return s.Payment.State == InvoicePaid || s.Payment.State == InvoiceReversed
+	return s.Payment.State == InvoicePaid && s.Payment.Residual.Sign() <= 0 || s.Payment.State == InvoiceReversed
 }
 
-// Quiet reports whether the shipment may close: paid, no dispute open, and the time for late adjustments over.
+// Quiet reports whether the shipment may close: paid, nothing for finance to decide, and the time for late
+// adjustments over.
 func (s *Shipment) Quiet(now time.Time) bool {
-	if len(s.OpenDisputes()) > 0 {
+	switch {
+	case len(s.OpenDisputes()) > 0 || len(s.Undisputed()) > 0 || s.Exceptions.holdClosing():
 		return false
-	}
-	if s.Invoice == nil {
+	case s.Invoice == nil:
 		return s.Terms.Scope == BillsNothing
 	}
 	return s.Paid() && !now.Before(s.Payment.SeenAt.Add(s.Terms.Clocks.Quiet))
-}
-
-// Raised reports whether an exception of this kind was ever opened.
-func (es Exceptions) Raised(kind ExceptionKind) bool {
-	for _, e := range es {
-		if e.Kind == kind {
-			return true
-		}
-	}
-	return false
 }

@@ -28,11 +28,16 @@ type Proposal struct {
 	Evidence  []string   `json:"evidence,omitempty"`
 }
 
+// Decides reports whether a ruling on p is a ruling on v: one cent more, and it is about something else.
+func (p Proposal) Decides(v Finding) bool {
+	return p.Rule == v.Rule && p.ChargeRef == v.ChargeRef && p.Claimed.Equal(v.Actual) && p.Expected.Equal(v.Expected)
+}
+
 // Hash is the SHA-256 of the proposal's JSON, lower-case hex.
 func (p Proposal) Hash() string { return hashOf(p) }
 
 func hashOf(v any) string {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(v) //workflowcheck:ignore of one struct always the same
 	if err != nil {
 		panic(fmt.Sprintf("freight: hash of %T: %v", v, err)) // only plain structs are hashed
 	}
@@ -99,6 +104,7 @@ func (d Decision) checkAmount(p Proposal) error {
 // Ruling is the outcome of a dispute, as the shipment applies it.
 type Ruling struct {
 	Dispute   DisputeID      `json:"dispute"`
+	Proposal  string         `json:"proposal"` // hash of what was decided
 	ChargeRef string         `json:"chargeRef"`
 	Verdict   DisputeVerdict `json:"verdict"`
 	Amount    Money          `json:"amount"` // what stands
@@ -114,8 +120,10 @@ type Dispute struct {
 	OpenedAt  time.Time       `json:"openedAt"`
 	RespondBy time.Time       `json:"respondBy,omitzero"`
 	Overdue   bool            `json:"overdue,omitzero"`
-	Answers   []DecisionReply `json:"answers,omitempty"` // newest last, at most 50
-	Ruling    *Ruling         `json:"ruling,omitempty"`  // nil while open
+	Answers   []DecisionReply `json:"answers,omitempty"`  // newest last, at most 50
+	Ruling    *Ruling         `json:"ruling,omitempty"`   // nil while open
+	JWS       string          `json:"jws,omitzero"`       // the decision that made the ruling, as signed
+	Withdrawn bool            `json:"withdrawn,omitzero"` // nothing is left to decide: the charge or the shipment is no longer so
 }
 
 // DecisionReply tells the sender of a decision what became of it.

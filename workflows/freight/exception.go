@@ -22,11 +22,13 @@ const (
 	ChargeDisputed    ExceptionKind = "charge_disputed" // open as long as the dispute
 	PostingFailed     ExceptionKind = "posting_failed"
 	PartnerFailed     ExceptionKind = "partner_failed" // a system refused what we asked
+	ReportRefused     ExceptionKind = "report_refused" // Odoo refused a status, or the store a record
 	PaymentOverdue    ExceptionKind = "payment_overdue"
 	CancelTooLate     ExceptionKind = "cancel_too_late"
 	ScanRefused       ExceptionKind = "scan_refused"
 	MessageUnreadable ExceptionKind = "message_unreadable"
-	LateCharge        ExceptionKind = "late_charge" // a carrier's invoice after ours was posted
+	LateCharge        ExceptionKind = "late_charge"  // a charge for the customer after our invoice was made
+	PayableHeld       ExceptionKind = "payable_held" // a carrier's charge that cannot be judged, and stops no invoice of ours
 )
 
 // Owner is the team that answers for an exception.
@@ -55,28 +57,31 @@ type remedy struct {
 	within  time.Duration // to DueBy; our operating standard, see docs/exceptions.md
 	actions []Action
 	advice  string
+	holds   bool // the shipment does not close before it is resolved
 }
 
 const day = 24 * time.Hour
 
 var remedies = map[ExceptionKind]remedy{
-	TenderWasDeclined: {Operations, 4 * time.Hour, []Action{Retry, Abandon}, "Choose another carrier in the TMS, then resolve with retry; or cancel."},
-	TenderOverdue:     {Operations, 4 * time.Hour, []Action{Dismiss, Abandon}, "Chase the TMS for an answer. Goes by itself once the tender is accepted."},
-	DeliveryOverdue:   {Operations, 4 * time.Hour, []Action{Dismiss}, "The promise is broken: tell the customer and chase the carrier. Goes by itself on delivery."},
-	FreightInTrouble:  {Operations, 4 * time.Hour, []Action{Dismiss, Abandon}, "Find out from the carrier what becomes of the freight. Dismiss once it is moving again; cancel if it will not be delivered."},
-	PODMissing:        {Operations, day, []Action{Dismiss}, "Ask the carrier for the POD; it goes on by itself when it comes."},
-	PODShort:          {Operations, day, []Action{Retry, Abandon}, "Fewer pieces were delivered than shipped. Correct the delivery in Odoo, then resolve with retry."},
-	ChargesMissing:    {Finance, 2 * day, []Action{Dismiss}, "Ask the carrier for its invoice; it goes on by itself when it comes."},
-	ContractMissing:   {Finance, day, []Action{Retry}, "No contract covers this shipment on its ship date. Enter it in the billing engine, then resolve with retry."},
-	ChargesInvalid:    {Finance, day, []Action{Retry}, "The carrier's invoice cannot be used as it is. Ask for a corrected one; it goes on by itself when it comes, or resolve with retry."},
-	ChargeDisputed:    {Finance, 3 * day, nil, "Decide it: waybill dispute show, then approve or reject."},
-	PostingFailed:     {Finance, 4 * time.Hour, []Action{Retry}, "Mend in Odoo what the message names, then resolve with retry. It cannot post twice."},
-	PartnerFailed:     {Operations, 4 * time.Hour, []Action{Retry, Abandon}, "The partner refused the request for the reason given. Mend it there, then resolve with retry."},
-	PaymentOverdue:    {Finance, 5 * day, []Action{Dismiss}, "Chase the customer. Goes by itself when the payment is seen."},
-	CancelTooLate:     {Operations, 4 * time.Hour, []Action{Dismiss}, "The order was cancelled after pick-up. Ask the carrier to return the freight, or restore the order."},
-	ScanRefused:       {Operations, day, []Action{Dismiss}, "A partner reports what cannot be. Ask the owner of that source."},
-	LateCharge:        {Finance, 5 * day, []Action{Dismiss}, "The carrier charged after our invoice was posted. Decide on a supplementary invoice or a credit; nothing is billed by itself."},
-	MessageUnreadable: {Operations, day, []Action{Dismiss}, "A signal could not be read and changed nothing. Find its sender in the history."},
+	TenderWasDeclined: {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "Choose another carrier in the TMS, then resolve with retry; or cancel."},
+	TenderOverdue:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Chase the TMS for an answer. Goes by itself once the tender is accepted."},
+	DeliveryOverdue:   {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "The promise is broken: tell the customer and chase the carrier. Goes by itself on delivery."},
+	FreightInTrouble:  {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Find out from the carrier what becomes of the freight. Dismiss once it is moving again; cancel if it will not be delivered."},
+	PODMissing:        {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "Ask the carrier for the POD; it goes on by itself when it comes."},
+	PODShort:          {owner: Operations, within: day, actions: []Action{Retry, Abandon}, advice: "Fewer pieces were delivered than shipped. Goes by itself when the rest is delivered. If no more will come, correct the delivery in Odoo, then resolve with retry."},
+	ChargesMissing:    {owner: Finance, within: 2 * day, actions: []Action{Dismiss, Waive}, advice: "Ask the carrier for its invoice; it goes on by itself when it comes. Waive to bill the customer without it, by contract."},
+	ContractMissing:   {owner: Finance, within: day, actions: []Action{Retry}, advice: "No contract covers this shipment on its ship date. Enter it in the billing engine, then resolve with retry."},
+	ChargesInvalid:    {owner: Finance, within: day, actions: []Action{Retry, Dismiss}, holds: true, advice: "The carrier's invoice cannot be used as it is. Ask for a corrected one; it goes on by itself when it comes, or resolve with retry. Dismiss what is cleared with the carrier."},
+	ChargeDisputed:    {owner: Finance, within: 3 * day, advice: "Decide it: waybill dispute show, then approve or reject."},
+	PostingFailed:     {owner: Finance, within: 4 * time.Hour, actions: []Action{Retry}, advice: "Mend in Odoo what the message names, then resolve with retry. It cannot post twice."},
+	PartnerFailed:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "The partner refused the request for the reason given. Mend it there, then resolve with retry."},
+	ReportRefused:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Dismiss}, advice: "The shipment goes on, but what is known of it is not shown there. Mend it there, then resolve with retry."},
+	PaymentOverdue:    {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, advice: "Chase the customer. Goes by itself when the payment is seen."},
+	CancelTooLate:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "It is carried and billed in spite of the cancellation. Ask the carrier to return the freight, credit the invoice, or restore the order."},
+	ScanRefused:       {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A partner reports what cannot be. Ask the owner of that source."},
+	LateCharge:        {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "The carrier charged for the customer after our invoice was made. Bill or credit it by hand, then dismiss; nothing is billed by itself."},
+	PayableHeld:       {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "Do not pay this charge before it is cleared with the carrier, then dismiss. The customer's invoice does not wait for it."},
+	MessageUnreadable: {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A signal could not be used and changed nothing. Find its sender in the history."},
 }
 
 // Exception is one thing that needs a person. It lives in the shipment and is shown on the order.
@@ -95,6 +100,9 @@ type Exception struct {
 	Resolution *Resolution   `json:"resolution,omitempty"`
 }
 
+// byWaybill resolves what has gone by itself.
+const byWaybill = "waybill"
+
 // Resolution is how an exception ended.
 type Resolution struct {
 	Action Action    `json:"action"`
@@ -112,21 +120,66 @@ func (e Exception) Allows(a Action) bool { return slices.Contains(e.Actions, a) 
 // Exceptions is a shipment's list of them, oldest first.
 type Exceptions []Exception
 
-// Raise opens an exception, or counts one more for the same kind and ref already open. It returns its index.
-func (es *Exceptions) Raise(kind ExceptionKind, ref string, stage Stage, detail string, now time.Time) int {
-	for i := range *es {
-		if e := &(*es)[i]; e.Open() && e.Kind == kind && e.Ref == ref {
-			e.Times++
-			e.Detail = detail
-			return i
-		}
+// What a shipment carries of exceptions is bounded: a partner that repeats itself, or a hand that sends garbage, must
+// not make it grow for ever.
+const (
+	openPerKind    = 20  // of one kind; what comes on top is counted with the last of them
+	exceptionsKept = 100 // resolved ones beyond are forgotten, oldest first; the audit trail has them
+	longestDetail  = 1000
+)
+
+// Raise opens an exception, or counts one more for the same kind and ref already open. It returns the exception's
+// number, and whether it is new.
+func (es *Exceptions) Raise(kind ExceptionKind, ref string, stage Stage, detail string, now time.Time) (id int, opened bool) {
+	ref, detail = Clip(ref, longestText), Clip(detail, longestDetail)
+	if e := es.again(kind, ref); e != nil {
+		e.Times++
+		e.Detail = detail
+		return e.ID, false
 	}
 	r := remedies[kind]
+	id = 1
+	if n := len(*es); n > 0 {
+		id = (*es)[n-1].ID + 1
+	}
 	*es = append(*es, Exception{
-		ID: len(*es) + 1, Kind: kind, Ref: ref, Stage: stage, Owner: r.owner, Detail: detail, Advice: r.advice,
+		ID: id, Kind: kind, Ref: ref, Stage: stage, Owner: r.owner, Detail: detail, Advice: r.advice,
 		Actions: r.actions, OpenedAt: now, DueBy: now.Add(r.within), Times: 1,
 	})
-	return len(*es) - 1
+	es.forget()
+	return id, true
+}
+
+// again finds the open exception that one more of a kind counts with; nil for none.
+func (es *Exceptions) again(kind ExceptionKind, ref string) *Exception {
+	open, last := 0, -1
+	for i, e := range *es {
+		switch {
+		case !e.Open() || e.Kind != kind:
+		case e.Ref == ref:
+			return &(*es)[i]
+		default:
+			open, last = open+1, i
+		}
+	}
+	if open >= openPerKind {
+		return &(*es)[last]
+	}
+	return nil
+}
+
+// forget drops the oldest resolved exception where there are too many, but never the only one of its kind: that it
+// was raised is known from it.
+func (es *Exceptions) forget() {
+	if len(*es) <= exceptionsKept {
+		return
+	}
+	for i, e := range *es {
+		if !e.Open() && (*es)[i+1:].Raised(e.Kind) {
+			*es = slices.Delete(slices.Clone(*es), i, i+1)
+			return
+		}
+	}
 }
 
 // Settle closes every open exception of kind and ref because its cause went by itself; it reports whether
@@ -134,11 +187,34 @@ func (es *Exceptions) Raise(kind ExceptionKind, ref string, stage Stage, detail 
 func (es Exceptions) Settle(kind ExceptionKind, ref, reason string, now time.Time) (settled bool) {
 	for i := range es {
 		if e := &es[i]; e.Open() && e.Kind == kind && (ref == "" || e.Ref == ref) {
-			e.Resolution = &Resolution{Action: Dismiss, By: "waybill", Reason: reason, At: now}
+			e.Resolution = &Resolution{Action: Dismiss, By: byWaybill, Reason: reason, At: now}
 			settled = true
 		}
 	}
 	return settled
+}
+
+// Raised reports whether an exception of this kind was ever opened.
+func (es Exceptions) Raised(kind ExceptionKind) bool {
+	return slices.ContainsFunc(es, func(e Exception) bool { return e.Kind == kind })
+}
+
+// Answered reports whether a person has resolved an exception of this kind and ref with an action; an empty ref
+// means any.
+func (es Exceptions) Answered(kind ExceptionKind, ref string, with Action) bool {
+	return slices.ContainsFunc(es, func(e Exception) bool {
+		return e.Kind == kind && (ref == "" || e.Ref == ref) && !e.Open() && e.Resolution.Action == with && e.Resolution.By != byWaybill
+	})
+}
+
+// IsOpen reports whether an exception of this kind and ref is open.
+func (es Exceptions) IsOpen(kind ExceptionKind, ref string) bool {
+	return slices.ContainsFunc(es, func(e Exception) bool { return e.Open() && e.Kind == kind && e.Ref == ref })
+}
+
+// holdClosing reports whether something is open that a closed shipment would hide.
+func (es Exceptions) holdClosing() bool {
+	return slices.ContainsFunc(es, func(e Exception) bool { return e.Open() && remedies[e.Kind].holds })
 }
 
 // OpenKinds lists the kinds open, each once, sorted.

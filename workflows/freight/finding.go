@@ -6,6 +6,7 @@ type RuleID string
 // The rules that run on every shipment.
 const (
 	RuleDuplicate   RuleID = "DUP-1"  // carrier invoice number seen before
+	RuleTwice       RuleID = "DUP-2"  // the same charge is on another invoice of the carrier
 	RuleRate        RuleID = "RATE-1" // charged within tolerance of the contract
 	RuleContract    RuleID = "RATE-3" // a contract exists
 	RuleAccessorial RuleID = "ACC-1"  // the accessorial is in the contract
@@ -39,6 +40,8 @@ type Finding struct {
 	Reason    string   `json:"reason"`         // for a person, with what to do next
 	Evidence  []string `json:"evidence,omitempty"`
 	SellHold  bool     `json:"sellHold,omitzero"` // stops the customer's invoice, not only the carrier's payment
+	// Dispute is the one whose ruling decided it; Expected is then what was ruled.
+	Dispute DisputeID `json:"dispute,omitzero"`
 }
 
 // Worst is the gravest verdict among fs; Pass for none.

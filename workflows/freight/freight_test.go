@@ -149,7 +149,7 @@ func facts(lines ...freight.Charge) freight.AuditFacts {
 		total, _ = total.Add(l.Amount)
 	}
 	return freight.AuditFacts{
-		Terms:    freight.Terms{Policy: "default", Tolerance: freight.Tolerance{Absolute: freight.MustMoney("5.00 USD"), Percent: "2"}},
+		Terms:    freight.Terms{Policy: "default", Charges: freight.ChargesTerms{NeedCarrierInvoice: true}, Tolerance: freight.Tolerance{Absolute: freight.MustMoney("5.00 USD"), Percent: "2"}},
 		Invoices: []freight.CarrierInvoice{{Carrier: "FASTFRT", Number: "C1", Total: total, Lines: lines}},
 		Rating: &freight.Rating{Contract: "ACME-2026", Version: "1", Total: freight.MustMoney("100.00 USD"), Lines: []freight.RatedLine{
 			{Ref: "b1", Side: freight.Buy, ChargeRef: "C1/1", Amount: freight.MustMoney("80.00 USD")},
@@ -245,6 +245,17 @@ func TestShipmentIDsAndTheirInverse(t *testing.T) {
 		if id, err := freight.ShipmentIDOf(bad.tenant, bad.picking); err == nil {
 			t.Errorf("%q %d made %q", bad.tenant, bad.picking, id)
 		}
+	}
+}
+
+func TestAmountFromOutsideIsDigitsAndNothingElse(t *testing.T) {
+	for number, good := range map[string]bool{"1": true, "-1.50": true, "0.0001": true, "": false, "NaN": false, "Infinity": false, "1e9": false, "1,5": false, " 1": false, "+1": false, "1234567890123456": false} {
+		if err := (freight.Money{Number: number, Currency: "USD"}).Check(); (err == nil) != good {
+			t.Errorf("%q: %v", number, err)
+		}
+	}
+	if _, err := freight.MustMoney("1.00 USD").Add(freight.Money{Number: "NaN", Currency: "USD"}); err == nil {
+		t.Error("something was added to no number")
 	}
 }
 

@@ -1,6 +1,11 @@
 package freight
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
 
 // InvoiceLine is one line of the customer's invoice, before tax.
 type InvoiceLine struct {
@@ -71,8 +76,23 @@ type Payment struct {
 	SeenAt   time.Time    `json:"seenAt"`
 }
 
+// Check says what is wrong with the form of a payment; nil for nothing.
+func (p Payment) Check() error {
+	switch {
+	case p.Move <= 0 || p.SeenAt.IsZero():
+		return errors.New("move and seenAt are required")
+	case !slices.Contains([]InvoiceState{InvoicePosted, InvoicePartPaid, InvoicePaid, InvoiceReversed}, p.State):
+		return fmt.Errorf("state %q: want posted, partial, paid or reversed", Clip(string(p.State), longestText))
+	case p.Residual.Stated():
+		return p.Residual.Check()
+	}
+	return nil
+}
+
 // Same reports whether p says nothing new beside o.
-func (p Payment) Same(o Payment) bool { return p.State == o.State && p.Residual == o.Residual }
+func (p Payment) Same(o Payment) bool {
+	return p.State == o.State && (p.Residual == o.Residual || p.Residual.Equal(o.Residual))
+}
 
 // Validation is the proof that an invoice was allowed. Nothing posts without one that is older and has the
 // hash of exactly its lines.

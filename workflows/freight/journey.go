@@ -2,6 +2,7 @@ package freight
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -25,18 +26,21 @@ type Journey struct {
 	Marks     []Mark           `json:"marks,omitempty"` // one a milestone, by rank, then name
 	ETA       time.Time        `json:"eta,omitzero"`    // of the newest estimate
 	ETASaidAt time.Time        `json:"etaSaidAt,omitzero"`
-	Pieces    Pieces           `json:"pieces,omitzero"`     // the most delivered that any scan reports
-	Documents []DocumentRef    `json:"documents,omitempty"` // by hash, each once
+	Pieces    Pieces           `json:"pieces,omitzero"`     // the most that any delivered scan reports
+	Documents []DocumentRef    `json:"documents,omitempty"` // by hash, each once, as its most telling scan has it
 	Invoices  []CarrierInvoice `json:"invoices,omitempty"`  // by carrier and number, each once
 }
 
-// Apply folds one scan in and reports whether it was news.
+// Apply folds one scan in and reports whether it was news. A forecast brings an ETA and documents; pieces, charges
+// and milestones are facts.
 func (j *Journey) Apply(s Scan) bool {
 	news := j.addDocuments(s.Documents)
-	news = j.addInvoice(s.Invoice) || news
-	news = j.addPieces(s.Pieces) || news
 	if s.Classifier != Actual {
 		return j.addEstimate(s) || news
+	}
+	news = j.addInvoice(s.Invoice) || news
+	if s.Milestone == Delivered {
+		news = j.addPieces(s.Pieces) || news // a partial delivery says nothing of the last one
 	}
 	return j.addMark(s) || news
 }
@@ -85,12 +89,32 @@ func (j *Journey) addDocuments(ds []DocumentRef) (news bool) {
 		case !found:
 			j.Documents = slices.Insert(j.Documents, i, d)
 			news = true
-		case d.Signed && !j.Documents[i].Signed:
-			j.Documents[i].Signed = true
-			news = true
+		default:
+			merged := j.Documents[i].merge(d)
+			news = news || merged != j.Documents[i]
+			j.Documents[i] = merged
 		}
 	}
 	return news
+}
+
+// merge joins what two scans say of the same bytes, in whichever order they come.
+func (d DocumentRef) merge(o DocumentRef) DocumentRef {
+	first, other := d, o
+	if cmp.Or(cmp.Compare(o.Kind.rank(), d.Kind.rank()), cmp.Compare(o.Kind, d.Kind), cmp.Compare(o.MediaType, d.MediaType)) < 0 {
+		first, other = o, d
+	}
+	first.Signed = first.Signed || other.Signed
+	first.Size = max(first.Size, other.Size)
+	return first
+}
+
+// rank orders kinds from the most telling.
+func (k DocumentKind) rank() int {
+	if i := slices.Index([]DocumentKind{DocumentPOD, DocumentSignature, DocumentReceipt, DocumentScale, DocumentPhoto}, k); i >= 0 {
+		return i
+	}
+	return math.MaxInt
 }
 
 func (j *Journey) addInvoice(inv *CarrierInvoice) bool {
@@ -150,20 +174,13 @@ func (j Journey) Moving() bool { return j.Furthest().Milestone.Rank() >= PickedU
 // Accepted reports whether a carrier has taken the tender, said so or shown it.
 func (j Journey) Accepted() bool { return j.Furthest().Milestone.Rank() >= TenderAccepted.Rank() }
 
-// Trouble is the first overlay that a person must look at; "" for none.
-func (j Journey) Trouble() Milestone {
-	for _, m := range []Milestone{Lost, Damaged, Returned, Returning, Refused} {
-		if j.Has(m) {
-			return m
-		}
-	}
-	return ""
-}
+// Complete reports whether the freight is delivered, all pieces of it.
+func (j Journey) Complete() bool { return j.Has(Delivered) && !j.Pieces.Short() }
 
-// Status is what customer service sees.
+// Status is what customer service sees. Freight that is delivered in part is still out for delivery.
 func (j Journey) Status() Status {
 	switch {
-	case j.Has(Delivered):
+	case j.Complete():
 		return StatusDelivered
 	case j.Has(Returned):
 		return StatusReturned
@@ -171,6 +188,8 @@ func (j Journey) Status() Status {
 		return StatusLost
 	case j.Furthest().Milestone == "":
 		return StatusReleased
+	case j.Has(Delivered):
+		return StatusOutForDelivery
 	}
 	return j.Furthest().Milestone.Status()
 }
@@ -179,7 +198,8 @@ func (j Journey) Status() Status {
 func (j Journey) StatusSince() (at time.Time) {
 	want := j.Status()
 	for _, m := range j.Marks {
-		same := m.Milestone.Status() == want || want == StatusReturned && m.Milestone == Returned || want == StatusLost && m.Milestone == Lost
+		same := m.Milestone.Status() == want || want == StatusReturned && m.Milestone == Returned || want == StatusLost && m.Milestone == Lost ||
+			want == StatusOutForDelivery && m.Milestone == Delivered
 		if same && (at.IsZero() || m.At.Before(at)) {
 			at = m.At
 		}

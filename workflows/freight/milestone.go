@@ -1,5 +1,7 @@
 package freight
 
+import "slices"
+
 // Milestone is what a scan says has happened to the freight. The texts are on the wire and in histories:
 // none is ever renamed.
 type Milestone string
@@ -84,6 +86,11 @@ func (m Milestone) Rank() int { return steps[m].rank }
 
 // Status is what customer service sees for m; "" for an overlay.
 func (m Milestone) Status() Status { return steps[m].status }
+
+// Trouble reports whether a person must look at what becomes of the freight.
+func (m Milestone) Trouble() bool {
+	return slices.Contains([]Milestone{Lost, Damaged, Returned, Returning, Refused}, m)
+}
 
 // Status is the shipment's state in the words customer service uses in Odoo.
 type Status string

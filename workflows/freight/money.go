@@ -3,6 +3,7 @@ package freight
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/bojanz/currency"
@@ -55,6 +56,9 @@ func ZeroMoney(currencyCode string) Money {
 func moneyOf(a currency.Amount) Money { return Money{Number: a.Number(), Currency: a.CurrencyCode()} }
 
 func (m Money) amount() (currency.Amount, error) {
+	if strings.ContainsAny(m.Number, "nNiI") {
+		return currency.Amount{}, fmt.Errorf("money %s: NaN and Infinity are no amounts", m)
+	}
 	a, err := currency.NewAmount(m.Number, m.Currency)
 	if err != nil {
 		return currency.Amount{}, fmt.Errorf("money %s: %w", m, err)
@@ -90,8 +94,14 @@ func (m *Money) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(m))
 }
 
+// plainNumber is what an amount from outside looks like: the library would take exponents and NaN as well.
+var plainNumber = regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,10})?$`)
+
 // Check says what is wrong with m as an amount received from outside: nil for none.
 func (m Money) Check() error {
+	if !plainNumber.MatchString(m.Number) {
+		return fmt.Errorf("money %q %q: want digits with '.' before the decimals", Clip(m.Number, longestText), Clip(m.Currency, longestText))
+	}
 	_, err := m.amount()
 	return err
 }

@@ -1,6 +1,10 @@
 package freight
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Classifier tells a fact from a forecast. Only an actual scan moves a shipment.
 type Classifier string
@@ -58,7 +62,7 @@ type DocumentRef struct {
 
 // Scan is one statement by a partner about one shipment.
 type Scan struct {
-	Number     int64           `json:"n"`   // place in this shipment's order of arrival, from 1, without gaps
+	Number     int64           `json:"n"`   // place in this shipment's order of arrival, from 1
 	Key        string          `json:"key"` // content key: the same statement again has the same key
 	Source     string          `json:"source"`
 	Milestone  Milestone       `json:"milestone"`
@@ -73,6 +77,58 @@ type Scan struct {
 	Pieces     Pieces          `json:"pieces,omitzero"`
 	Documents  []DocumentRef   `json:"documents,omitempty"`
 	Invoice    *CarrierInvoice `json:"invoice,omitempty"` // with charges_received
+}
+
+// What one scan may hold, well above what the event schema lets in: a signal sent by hand passes no schema.
+const (
+	longestText      = 200 // bytes, of any one text of a scan
+	documentsPerScan = 50
+	linesPerInvoice  = 500
+)
+
+// Check says what is wrong with the form of a scan; nil for nothing.
+func (s Scan) Check() error {
+	switch {
+	case s.Number < 1:
+		return errors.New("it has no number from 1")
+	case !s.Milestone.Known():
+		return fmt.Errorf("milestone %q is not known", Clip(string(s.Milestone), longestText))
+	case s.Classifier != Actual && s.Classifier != Estimated && s.Classifier != Planned:
+		return fmt.Errorf("classifier %q: want %q, %q or %q", Clip(string(s.Classifier), longestText), Actual, Estimated, Planned)
+	case s.Key == "" || s.OccurredAt.IsZero():
+		return errors.New("it has no key or no time")
+	case len(s.Documents) > documentsPerScan:
+		return fmt.Errorf("%d documents, at most %d", len(s.Documents), documentsPerScan)
+	}
+	for _, text := range []string{s.Key, s.Source, string(s.Carrier), s.Reason, string(s.FaultParty), s.RawCode} {
+		if len(text) > longestText {
+			return fmt.Errorf("a text of %d bytes, at most %d", len(text), longestText)
+		}
+	}
+	if s.Invoice != nil {
+		return s.Invoice.Check()
+	}
+	return nil
+}
+
+// Check says what is wrong with the form of a carrier's invoice; nil for nothing. Whether it is right is for the
+// audit rules.
+func (inv CarrierInvoice) Check() error {
+	if inv.Number == "" || len(inv.Number) > longestText || len(inv.Lines) == 0 || len(inv.Lines) > linesPerInvoice {
+		return fmt.Errorf("invoice %q with %d lines: want a number and 1 to %d lines", Clip(inv.Number, longestText), len(inv.Lines), linesPerInvoice)
+	}
+	if err := inv.Total.Check(); err != nil {
+		return fmt.Errorf("invoice %s: total: %w", inv.Number, err)
+	}
+	for _, c := range inv.Lines {
+		if c.Ref == "" || len(c.Ref)+len(c.Code)+len(c.RawCode)+len(c.Quantity)+len(c.Unit) > longestText {
+			return fmt.Errorf("invoice %s: a line without a reference, or longer than %d bytes", inv.Number, longestText)
+		}
+		if err := c.Amount.Check(); err != nil {
+			return fmt.Errorf("invoice %s: line %s: %w", inv.Number, c.Ref, err)
+		}
+	}
+	return nil
 }
 
 // Pieces counts handling units. The zero value says nothing about quantity.

@@ -1,6 +1,7 @@
 package freight
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -37,25 +38,34 @@ type Shipment struct {
 	Since   time.Time  `json:"since"`   // start of the first run
 	Entered time.Time  `json:"entered"` // into this stage
 
-	Release  Release `json:"release"`           // Order == 0 until claimed
-	Booking  Booking `json:"booking,omitzero"`  // Ref == "" until the TMS has the request
-	Tenders  int     `json:"tenders,omitzero"`  // requests sent to the TMS, from 1
-	Declined int     `json:"declined,omitzero"` // number of the last tender that was declined
-	Estimate Money   `json:"estimate,omitzero"` // of the sell side, at release
+	Release  Release   `json:"release"`           // Order == 0 until claimed
+	Booking  Booking   `json:"booking,omitzero"`  // Ref == "" until the TMS has the request
+	Tenders  int       `json:"tenders,omitzero"`  // requests sent to the TMS, from 1
+	Tendered time.Time `json:"tendered,omitzero"` // when the last of them was first sent
+	Declined int       `json:"declined,omitzero"` // number of the last tender that was declined
+	Estimate Money     `json:"estimate,omitzero"` // of the sell side, at release
+	// NoEstimate is why there is none, where the engine was asked and had none.
+	NoEstimate string `json:"noEstimate,omitzero"`
 
 	Journey   Journey `json:"journey"`
-	HighWater int64   `json:"highWater"` // number of the last scan applied; those at or below it are repeats
+	HighWater int64   `json:"highWater"`         // the highest number of a scan read; see Take
+	Missing   []Span  `json:"missing,omitempty"` // numbers below it that never came, at most 100 runs
 	Repeats   int     `json:"repeats,omitzero"`
+	Refused   []Scan  `json:"refused,omitempty"` // scans after the freight was returned, newest last, at most 20
 
 	Rating     *Rating      `json:"rating,omitempty"`
 	NoContract string       `json:"noContract,omitzero"` // why the engine could not rate, when it said there is no contract
 	Billable   *Billable    `json:"billable,omitempty"`  // as last read from Odoo; nil: not read for this plan
 	Findings   []Finding    `json:"findings,omitempty"`  // of the last validation
+	Audited    int          `json:"audited,omitzero"`    // how many of the carriers' invoices they are about
 	Rulings    []Ruling     `json:"rulings,omitempty"`
-	Disputes   []Proposal   `json:"disputes,omitempty"` // opened, in order; the nth has number n
+	Disputes   []Proposal   `json:"disputes,omitempty"`  // opened, in order; the nth has number n
+	Withdrawn  []DisputeID  `json:"withdrawn,omitempty"` // those with nothing left to decide
+	Decisions  []Decided    `json:"decisions,omitempty"` // from our disputes, not yet verified by us, at most 20
 	Validation *Validation  `json:"validation,omitempty"`
 	Plan       *InvoicePlan `json:"plan,omitempty"`
-	Draft      string       `json:"draft,omitzero"` // the billing engine's invoice id, once committed
+	Changed    int          `json:"changed,omitzero"` // how often in a row the facts were found changed at posting
+	Draft      string       `json:"draft,omitzero"`   // the billing engine's invoice id, once committed
 	Invoice    *Invoice     `json:"invoice,omitempty"`
 	Told       string       `json:"told,omitzero"` // the finance platform's number for it
 	Payment    Payment      `json:"payment,omitzero"`
@@ -64,6 +74,7 @@ type Shipment struct {
 	Exceptions Exceptions     `json:"exceptions,omitempty"`
 	Replies    []ResolveReply `json:"replies,omitempty"` // to requests to resolve, newest last, at most 20
 	Cancel     *CancelRequest `json:"cancel,omitempty"`
+	TooLate    *CancelRequest `json:"tooLate,omitempty"` // the last wish to cancel that came too late; its repeats are no news
 	Intents    []Intent       `json:"intents,omitempty"`
 
 	Shown    StatusReport `json:"shown"`            // what Odoo shows
@@ -71,6 +82,26 @@ type Shipment struct {
 	Views    int64        `json:"views"`            // revision of the view last sent to the store
 	Audits   int64        `json:"audits"`           // number of the last audit entry made
 	Unsaid   []AuditEntry `json:"unsaid,omitempty"` // audit entries the store does not have yet
+	// Unregistered are the numbers under which partners speak of it that the store does not have yet.
+	Unregistered []Reference `json:"unregistered,omitempty"`
+}
+
+// Final is what the store keeps of a shipment that has closed: all but what is on its way there.
+func (s *Shipment) Final() *Shipment {
+	f := *s
+	f.Unsaid, f.Unregistered, f.Intents, f.Replies = nil, nil, nil, nil
+	if f.Validation != nil {
+		v := *f.Validation
+		v.Findings = nil // they are in Findings, and the audit trail has their verdict
+		f.Validation = &v
+	}
+	return &f
+}
+
+// Decided is a dispute with the decision that ended it, as its approver signed it.
+type Decided struct {
+	Dispute DisputeID `json:"dispute"`
+	JWS     string    `json:"jws"`
 }
 
 // Intent is a call that is out and not answered. A fresh run sends it again under the same key.
@@ -86,6 +117,20 @@ type CancelRequest struct {
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 	Final  bool      `json:"final,omitzero"` // the freight will not be delivered, whatever the TMS says of it
+}
+
+// Check says what is wrong with a wish to cancel; nil for nothing.
+func (c CancelRequest) Check() error { return CheckPerson(c.By, c.Reason) }
+
+// longestReason is in bytes: it is kept for auditors, several times over.
+const longestReason = 1000
+
+// CheckPerson says what is wrong with who asks for something and why; nil for nothing.
+func CheckPerson(by, reason string) error {
+	if by == "" || reason == "" || len(by) > longestText || len(reason) > longestReason {
+		return fmt.Errorf("by of 1 to %d bytes and reason of 1 to %d are required", longestText, longestReason)
+	}
+	return nil
 }
 
 // StatusReport is what the sales order and the delivery show in Odoo.
@@ -104,10 +149,35 @@ func (s *Shipment) Report() StatusReport {
 		Status: s.Journey.Status(), Since: s.Journey.StatusSince(), ETA: s.Journey.ETA,
 		InvoiceState: s.invoiceState(), Exception: s.headline(), Tracking: s.Booking.PRO,
 	}
-	if s.Stage == StageCancelled {
+	switch {
+	case s.Stage == StageCancelled:
 		r.Status = StatusCancelled
+	case s.Delivered():
+		r.Status = StatusDelivered
 	}
 	return r
+}
+
+// Delivered reports whether the freight is delivered: all pieces, or as many as a person says there will be.
+func (s *Shipment) Delivered() bool {
+	return s.Journey.Complete() || s.Journey.Has(Delivered) && s.Exceptions.Answered(PODShort, s.Shortage(), Retry)
+}
+
+// Shortage says how many pieces are missing of a delivery; "" where none are.
+func (s *Shipment) Shortage() string {
+	p := s.Journey.Pieces
+	if !s.Journey.Has(Delivered) || !p.Short() {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d pieces", p.Delivered, p.Expected)
+}
+
+// PODWanted says what the proof of delivery lacks; "" where it is good enough for the customer.
+func (s *Shipment) PODWanted() string {
+	if !s.Delivered() {
+		return "not all pieces are delivered"
+	}
+	return ProofOf(s.Journey, s.Terms.POD)
 }
 
 func (s *Shipment) invoiceState() InvoiceState {
@@ -127,14 +197,14 @@ func (s *Shipment) invoiceState() InvoiceState {
 func (s *Shipment) headline() string {
 	for _, e := range s.Exceptions {
 		if e.Open() {
-			return clip(string(e.Kind)+": "+e.Detail, 200)
+			return Clip(string(e.Kind)+": "+e.Detail, 200)
 		}
 	}
 	return ""
 }
 
-// clip cuts s to at most n bytes, at a character's end.
-func clip(s string, n int) string {
+// Clip cuts s to at most n bytes, at a character's end.
+func Clip(s string, n int) string {
 	for len(s) > n {
 		_, size := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-size]
@@ -152,20 +222,10 @@ func (s *Shipment) Carrier() CarrierCode {
 	return ""
 }
 
-// RulingOn returns the ruling on one of the carrier's charges.
-func (s *Shipment) RulingOn(chargeRef string) (Ruling, bool) {
-	for _, r := range s.Rulings {
-		if r.ChargeRef == chargeRef {
-			return r, true
-		}
-	}
-	return Ruling{}, false
-}
-
 // Note adds an audit entry; the store receives it with the next record.
 func (s *Shipment) Note(now time.Time, kind AuditKind, actor, detail string) {
 	s.Audits++
-	s.Unsaid = append(s.Unsaid, AuditEntry{N: s.Audits, At: now, Kind: kind, Stage: s.Stage, Actor: actor, Detail: detail})
+	s.Unsaid = append(s.Unsaid, AuditEntry{N: s.Audits, At: now, Kind: kind, Stage: s.Stage, Actor: actor, Detail: Clip(detail, longestDetail)})
 }
 
 // ResolveReply tells the sender of a request to resolve what became of it.
@@ -207,7 +267,7 @@ func (s *Shipment) refusal(r ResolveReply) string {
 	case !e.Allows(r.Action):
 		return fmt.Sprintf("a %s allows %v, not %s", e.Kind, e.Actions, r.Action)
 	case r.Action == Abandon && s.Plan != nil:
-		return "its invoice is being posted or is posted: credit it instead"
+		return "its invoice is being posted or is posted: credit it in Odoo instead"
 	}
 	return ""
 }
@@ -244,51 +304,116 @@ func (s *Shipment) Unfiled() (ds []DocumentRef) {
 // AuditFacts are the facts the audit rules see.
 func (s *Shipment) AuditFacts() AuditFacts {
 	return AuditFacts{
-		Terms: s.Terms, Rating: s.Rating, NoContract: s.NoContract, Invoices: s.Journey.Invoices, Rulings: s.Rulings,
-		Proved: ProofOf(s.Journey, s.Terms.POD) == "",
+		Terms: s.Terms, Rating: s.Rating, NoContract: s.NoContract, Invoices: s.Journey.Invoices, Disputes: s.Disputes, Rulings: s.Rulings,
+		Proved: s.PODWanted() == "", Waived: s.ChargesWaived(),
 	}
 }
+
+// ChargesWaived reports whether a person lets the customer be billed without the carrier's invoice.
+func (s *Shipment) ChargesWaived() bool { return s.Exceptions.Answered(ChargesMissing, "", Waive) }
 
 // OpenDisputes are the disputes without a ruling.
 func (s *Shipment) OpenDisputes() (ps []Proposal) {
 	for _, p := range s.Disputes {
-		if _, ruled := s.RulingOn(p.ChargeRef); !ruled {
+		ruled := slices.ContainsFunc(s.Rulings, func(r Ruling) bool { return r.Dispute == p.Dispute })
+		if !ruled && !slices.Contains(s.Withdrawn, p.Dispute) {
 			ps = append(ps, p)
 		}
 	}
 	return ps
 }
 
-// Charge finds one of the carrier's lines.
-func (j Journey) Charge(ref string) (Charge, bool) {
-	for _, inv := range j.Invoices {
-		for _, c := range inv.Lines {
-			if c.Ref == ref {
-				return c, true
-			}
+// Moot are the open disputes that no finding asks for any more: it was rated anew, and they would decide nothing.
+func (s *Shipment) Moot() (ps []Proposal) {
+	if s.Rating == nil {
+		return nil // that it cannot be rated now does not end what is asked about
+	}
+	for _, p := range s.OpenDisputes() {
+		if !slices.ContainsFunc(s.Findings, func(v Finding) bool { return v.Disputable() && p.Decides(v) }) {
+			ps = append(ps, p)
 		}
 	}
-	return Charge{}, false
+	return ps
 }
 
-// Charges are the lines of all the carriers' invoices that are not duplicates.
-func (j Journey) Charges() (cs []Charge) {
-	for _, inv := range j.Invoices {
-		if inv.DuplicateOf == "" {
-			cs = append(cs, inv.Lines...)
+// Undisputed are the findings that a person can decide and nobody has been asked about, those first that the
+// customer's invoice waits for.
+func (s *Shipment) Undisputed() (vs []Finding) {
+	asked := func(v Finding) bool {
+		return slices.ContainsFunc(s.Disputes, func(p Proposal) bool { return p.Decides(v) && !slices.Contains(s.Withdrawn, p.Dispute) })
+	}
+	for _, v := range s.Findings {
+		if v.Disputable() && !asked(v) {
+			vs = append(vs, v)
 		}
 	}
-	return cs
+	slices.SortStableFunc(vs, func(a, b Finding) int { return cmp.Compare(rankOf(a), rankOf(b)) })
+	return vs
 }
 
-// Forbids says why a scan cannot be true of this shipment, with whom to ask; "" if it can. It is kept and
-// shown, and changes nothing.
+func rankOf(v Finding) int {
+	if v.SellHold {
+		return 0
+	}
+	return 1
+}
+
+// Asked reports whether a dispute about exactly v is open.
+func (s *Shipment) Asked(v Finding) bool {
+	return slices.ContainsFunc(s.OpenDisputes(), func(p Proposal) bool { return p.Decides(v) })
+}
+
+// What a shipment carries of documents and charges is bounded, since it must fit into one message.
+const (
+	documentsKept = 100
+	linesKept     = 500
+)
+
+// over says how a scan would make the shipment carry too much; "" if it would not.
+func (s *Shipment) over(c Scan) string {
+	lines := 0
+	for _, inv := range s.Journey.Invoices {
+		lines += len(inv.Lines)
+	}
+	if c.Invoice != nil {
+		lines += len(c.Invoice.Lines)
+	}
+	switch {
+	case c.Invoice != nil && lines > linesKept:
+		return fmt.Sprintf("%s brings charge lines beyond the %d that one shipment holds: ask the carrier what they are", c.Source, linesKept)
+	case len(c.Documents) > 0 && len(s.Journey.Documents)+len(c.Documents) > documentsKept:
+		return fmt.Sprintf("%s brings documents beyond the %d that one shipment holds: ask the carrier what they are", c.Source, documentsKept)
+	}
+	return ""
+}
+
+// Forbids says why a scan cannot be true of this shipment, with whom to ask; "" if it can. It is shown, and changes
+// nothing.
 func (s *Shipment) Forbids(c Scan) string {
 	switch {
 	case s.Stage == StageCancelled:
 		return fmt.Sprintf("%s reports %s for a cancelled shipment: ask the owner of that source", c.Source, c.Milestone)
-	case c.Classifier == Actual && c.Milestone.Rank() > 0 && s.Journey.Has(Returned) && c.OccurredAt.After(s.Journey.At(Returned)):
-		return fmt.Sprintf("%s reports %s after the freight was returned: ask the owner of that source", c.Source, c.Milestone)
+	case c.Classifier == Actual && c.Milestone.Rank() > 0 && s.cameBack() && c.OccurredAt.After(s.Journey.At(Returned)):
+		return fmt.Sprintf("%s reports %s after the freight was returned: ask the owner of that source, and dismiss %s if it is moving again", c.Source, c.Milestone, FreightInTrouble)
 	}
-	return ""
+	return s.over(c)
+}
+
+// cameBack reports whether the freight was returned, and nobody has said that it moves again.
+func (s *Shipment) cameBack() bool {
+	return s.Journey.Has(Returned) && !s.Exceptions.Answered(FreightInTrouble, string(Returned), Dismiss)
+}
+
+// refusedKept bounds the scans that are kept aside.
+const refusedKept = 20
+
+// Refuse keeps a scan aside that cannot be true of freight that came back: should it move again, it counts.
+func (s *Shipment) Refuse(c Scan) {
+	if s.Stage == StageCancelled || s.over(c) != "" {
+		return
+	}
+	s.Refused = append(s.Refused, c)
+	if over := len(s.Refused) - refusedKept; over > 0 {
+		s.Refused = slices.Clone(s.Refused[over:])
+	}
 }

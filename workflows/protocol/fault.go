@@ -1,7 +1,9 @@
 package protocol
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -73,12 +75,21 @@ func Words(err error) string {
 	return err.Error()
 }
 
-// Ends reports whether err is an answer that the story itself knows how to go on from; asking again, or
-// asking a person, would not change it.
-func Ends(err error) bool {
-	switch FaultOf(err) {
-	case NoContract, FactsChanged, NotOurs:
-		return true
+// classified makes err cross as the fault it names, also where a fault is wrapped: Temporal knows only the outermost
+// error. One that names none of ours is Poison. One of a call that was called off, or ran out of time, stays what it is.
+func classified(ctx context.Context, err error) error {
+	var e *temporal.ApplicationError
+	named := errors.As(err, &e)
+	switch {
+	case err == nil || ctx.Err() != nil || temporal.IsCanceledError(err):
+		return err
+	case !named && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+		return err
+	case !named:
+		return Poison.Of(err)
+	case err == error(e) && Fault(e.Type()) == FaultOf(err):
+		return err
 	}
-	return false
+	words := strings.Replace(err.Error(), e.Error(), e.Message(), 1)
+	return FaultOf(err).After(errors.New(words), e.NextRetryDelay())
 }

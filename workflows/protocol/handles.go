@@ -26,19 +26,31 @@ type Activity[In, Out any] struct {
 }
 
 // Start runs the activity and returns its future; Get on it fills an Out. The summary is what operators
-// read beside it in the Temporal UI: at most 200 bytes, no personal data.
+// read beside it in the Temporal UI: no personal data, cut to what the server takes.
 func (a Activity[In, Out]) Start(ctx workflow.Context, in In, summary string) workflow.Future {
+	return workflow.ExecuteActivity(a.With(ctx, summary), a.Name, in)
+}
+
+// With is ctx with the activity's own options.
+func (a Activity[In, Out]) With(ctx workflow.Context, summary string) workflow.Context {
 	o := a.Policy.options()
-	o.TaskQueue, o.Summary = a.Queue, summary
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, o), a.Name, in)
+	o.TaskQueue, o.Summary = a.Queue, Summary(summary)
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // Serve binds the activity to its implementation. While the implementation runs, its worker heartbeats, so
-// that a cancellation reaches it and a dead worker is noticed.
+// that a cancellation reaches it and a dead worker is noticed. An error that names none of our faults crosses as
+// Poison, and so does a panic: Temporal would try them again for ever, and nobody would hear of it.
 func (a Activity[In, Out]) Serve(r worker.ActivityRegistry, f func(context.Context, In) (Out, error)) {
-	beating := func(ctx context.Context, in In) (Out, error) {
+	beating := func(ctx context.Context, in In) (out Out, err error) {
 		defer beat(ctx)()
-		return f(ctx, in)
+		defer func() {
+			if p := recover(); p != nil {
+				err = Poison.Of(fmt.Errorf("%s failed on a bug of ours: %v", a.Name, p))
+			}
+		}()
+		out, err = f(ctx, in)
+		return out, classified(ctx, err)
 	}
 	r.RegisterActivityWithOptions(beating, activity.RegisterOptions{Name: a.Name})
 }
@@ -92,8 +104,12 @@ func (s Signal[T]) On(ctx workflow.Context, sel workflow.Selector, f func(T), ba
 	ch := workflow.GetSignalChannelWithOptions(ctx, s.Name, workflow.SignalChannelOptions{Description: s.Text})
 	sel.AddReceive(ch, func(ch workflow.ReceiveChannel, _ bool) {
 		var raw converter.RawValue
-		if !ch.ReceiveAsync(&raw) {
-			bad(fmt.Errorf("signal %s: its payload cannot be decrypted or is not one value", s.Name))
+		waiting := ch.Len()
+		received := ch.ReceiveAsync(&raw)
+		for left := waiting - ch.Len(); left > 1 || left == 1 && !received; left-- {
+			bad(fmt.Errorf("signal %s: its payload cannot be decrypted or is not one value", s.Name)) // the SDK passes over it
+		}
+		if !received {
 			return
 		}
 		msg, err := s.decode(raw)
@@ -118,6 +134,19 @@ func (s Signal[T]) decode(raw converter.RawValue) (msg T, err error) {
 		}
 	}
 	return msg, nil
+}
+
+// OnCancel lets a cancellation wake sel once. A closed Done channel in a selector would look like a message for ever.
+func OnCancel(ctx workflow.Context, sel workflow.Selector, f func()) {
+	heard := workflow.NewBufferedChannel(ctx, 1)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		ctx.Done().Receive(ctx, nil)
+		heard.SendAsync(true)
+	})
+	sel.AddReceive(heard, func(c workflow.ReceiveChannel, _ bool) {
+		c.ReceiveAsync(nil)
+		f()
+	})
 }
 
 // A Workflow is a name with the types of its input and its result.

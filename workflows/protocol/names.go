@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"strconv"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -29,6 +30,12 @@ var (
 	DeadlineAttribute   = temporal.NewSearchAttributeKeyTime("NextDeadline")
 )
 
+// longestCode is what every visibility store keeps of a keyword.
+const longestCode = 200
+
+// Code is a code as a search attribute holds it: cut, since one that is too long fails the task that sets it.
+func Code[T ~string](c T) string { return freight.Clip(string(c), longestCode) }
+
 // ShipmentWorkflowID is "shipment/acme-1042".
 func ShipmentWorkflowID(id freight.ShipmentID) string { return "shipment/" + string(id) }
 
@@ -44,5 +51,7 @@ func DisputeWorkflowID(id freight.DisputeID) string { return "dispute/" + string
 // DisputeOf is the inverse of DisputeWorkflowID.
 func DisputeOf(workflowID string) (freight.DisputeID, bool) {
 	id, ok := strings.CutPrefix(workflowID, "dispute/")
-	return freight.DisputeID(id), ok
+	shipment, n, cut := strings.Cut(id, "/")
+	_, err := strconv.ParseUint(n, 10, 31)
+	return freight.DisputeID(id), ok && cut && err == nil && freight.ShipmentID(shipment).Valid()
 }

@@ -23,7 +23,7 @@ type ShipmentInput struct {
 	Picking    int64              `json:"picking"`          // stock.picking id
 	ReleasedBy string             `json:"releasedBy"`       // "odoo-scan", "odoo-hint", or a person
 	Terms      *freight.Terms     `json:"terms,omitempty"`  // nil: the story asks for them
-	Resume     *freight.Shipment  `json:"resume,omitempty"` // from an earlier run
+	Resume     *freight.Shipment  `json:"resume,omitempty"` // from an earlier run, or the closing snapshot
 }
 
 // ShipmentResult is what a closed shipment leaves in Temporal.
@@ -41,11 +41,11 @@ var ShipmentState = Query[freight.Shipment]{Name: "state", Text: "All that is kn
 
 // The signals of a shipment.
 var (
-	Scans          = Signal[ScanBatch]{Name: "scans", Text: "Partners' scans in their order, from the relay."}
-	PaymentSeen    = Signal[freight.Payment]{Name: "payment-seen", Text: "Odoo's payment state of our invoice, from the worker's scan of Odoo."}
-	CancelAsked    = Signal[freight.CancelRequest]{Name: "cancel-asked", Text: "The order was cancelled in Odoo, or a person wants the shipment cancelled."}
-	ResolveAsked   = Signal[ResolveRequest]{Name: "resolve-exception", Text: `Resolve an open exception: {"exception":1,"action":"retry","by":"ann","reason":"contract entered"}`}
-	DisputeSettled = Signal[freight.Ruling]{Name: "dispute-settled", Text: "The ruling on one of our disputes, from its workflow."}
+	Scans          = Signal[ScanBatch]{Name: "scans", Text: "Partners' scans in their order, from the relay. Not for hands: send a partner's event through the bridge."}
+	PaymentSeen    = Signal[freight.Payment]{Name: "payment-seen", Text: "Odoo's payment state of our invoice, from the worker's scan of Odoo. Not for hands: register the payment in Odoo."}
+	CancelAsked    = Signal[freight.CancelRequest]{Name: "cancel-asked", Text: `Cancel the shipment while it can be: {"by":"ann","reason":"the customer withdrew"}, or waybill cancel SHIPMENT`}
+	ResolveAsked   = Signal[ResolveRequest]{Name: "resolve-exception", Text: `Resolve an open exception: {"exception":1,"action":"retry","by":"ann","reason":"contract entered"}, or waybill exception resolve SHIPMENT 1`}
+	DisputeSettled = Signal[Settlement]{Name: "dispute-settled", Text: "The end of one of our disputes, from its workflow, with the decision as it was signed. Not for hands: waybill dispute approve or reject."}
 )
 
 // ScanBatch is all the scans that wait for one shipment, in order.
@@ -53,18 +53,35 @@ type ScanBatch struct {
 	Scans []freight.Scan `json:"scans"`
 }
 
-// Check says what is wrong with a batch; nil for nothing.
+// Check says what is wrong with a batch; nil for nothing. Each scan is checked on its own: a bad one must not cost
+// the others.
 func (b ScanBatch) Check() error {
 	if len(b.Scans) == 0 {
 		return errors.New("no scans in it")
 	}
-	for _, s := range b.Scans {
-		if s.Number < 1 || !s.Milestone.Known() {
-			return fmt.Errorf("scan %d %q: want a number from 1 and a known milestone", s.Number, s.Milestone)
-		}
+	return nil
+}
+
+// Settlement tells a shipment that one of its disputes is over. The shipment verifies the decision itself: who can
+// send a signal cannot make a ruling with it.
+type Settlement struct {
+	Dispute freight.DisputeID `json:"dispute"`
+	JWS     string            `json:"jws"` // the decision as signed; "" for a dispute that was withdrawn
+}
+
+// Check says what is wrong with a settlement's form; nil for nothing.
+func (s Settlement) Check() error {
+	if s.Dispute == "" || len(s.Dispute) > longestText || len(s.JWS) > longestJWS {
+		return fmt.Errorf("dispute of 1 to %d bytes and jws of at most %d are required", longestText, longestJWS)
 	}
 	return nil
 }
+
+// What a hand may send, in bytes. It is kept in the shipment, and must not fill it.
+const (
+	longestText = 200
+	longestJWS  = 8192
+)
 
 // ResolveRequest is a person's answer to an exception.
 type ResolveRequest struct {
@@ -82,10 +99,8 @@ func (r ResolveRequest) Check() error {
 		return fmt.Errorf("exception %d: want the number shown by waybill exception list", r.Exception)
 	case !slices.Contains(known, r.Action):
 		return fmt.Errorf("action %q: want one of %v", r.Action, known)
-	case r.By == "" || r.Reason == "":
-		return errors.New("by and reason are required")
 	}
-	return nil
+	return freight.CheckPerson(r.By, r.Reason)
 }
 
 // DisputeInput opens a dispute, or carries it over to a fresh run.
@@ -93,6 +108,7 @@ type DisputeInput struct {
 	Proposal  freight.Proposal `json:"proposal"`
 	RespondBy time.Time        `json:"respondBy,omitzero"` // zero: no clock
 	Resume    *freight.Dispute `json:"resume,omitempty"`
+	Waiting   []SignedDecision `json:"waiting,omitempty"` // read by an earlier run, not yet verified, in their order
 }
 
 // Dispute is the story of one dispute.
@@ -117,17 +133,23 @@ func (d SignedDecision) Hash() string {
 
 // Check says what is wrong with a signed decision's form; nil for nothing.
 func (d SignedDecision) Check() error {
-	if d.JWS == "" || len(d.JWS) > 8192 {
-		return errors.New("jws: want a compact JWS of at most 8192 bytes")
+	if d.JWS == "" || len(d.JWS) > longestJWS {
+		return fmt.Errorf("jws: want a compact JWS of at most %d bytes", longestJWS)
 	}
 	return nil
 }
 
-// ShipmentStart is how a shipment's first run is started: once for an id, ever.
+// ShipmentStart is how a shipment's first run is started now: once for an id, ever.
 func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName string) client.StartWorkflowOptions {
 	attributes := []temporal.SearchAttributeUpdate{StageAttribute.ValueSet(string(freight.StageFulfilment))}
 	if customer != "" {
-		attributes = append(attributes, CustomerAttribute.ValueSet(string(customer)))
+		attributes = append(attributes, CustomerAttribute.ValueSet(Code(customer)))
+	}
+	if now := time.Now(); in.Terms != nil {
+		begun := freight.Shipment{Stage: freight.StageFulfilment, Since: now, Entered: now, Terms: *in.Terms}
+		if d, ok := begun.NextDeadline(now); ok {
+			attributes = append(attributes, DeadlineAttribute.ValueSet(d.At)) // what is set at the start costs nothing
+		}
 	}
 	return client.StartWorkflowOptions{
 		ID:                                       ShipmentWorkflowID(in.ID),
@@ -136,7 +158,7 @@ func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName st
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		TypedSearchAttributes:                    temporal.NewSearchAttributes(attributes...),
-		StaticSummary:                            fmt.Sprintf("%s of order %s, customer %s", in.ID, orderName, customer),
+		StaticSummary:                            Summary(fmt.Sprintf("%s of order %s, customer %s", in.ID, orderName, customer)),
 	}
 }
 
@@ -151,4 +173,18 @@ func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, custo
 		return false, fmt.Errorf("start shipment %s: %w", in.ID, err)
 	}
 	return true, nil
+}
+
+// ReopenShipment brings scans to a shipment that has closed: it goes on in settlement from its closing snapshot, and
+// closes again when nothing is left to decide. Where it runs, the scans just go there, so that repeating this does
+// no harm.
+func ReopenShipment(ctx context.Context, c client.Client, final freight.Shipment, b ScanBatch) error {
+	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final}
+	o := ShipmentStart(in, final.Release.Customer, final.Release.OrderName)
+	o.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	o.WorkflowIDConflictPolicy, o.WorkflowExecutionErrorWhenAlreadyStarted = enumspb.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED, false
+	if _, err := c.SignalWithStartWorkflow(ctx, o.ID, Scans.Name, b, o, Shipment.Name, in); err != nil {
+		return fmt.Errorf("reopen shipment %s: %w", final.ID, err)
+	}
+	return nil
 }

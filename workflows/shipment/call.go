@@ -1,6 +1,8 @@
 package shipment
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -10,72 +12,120 @@ import (
 
 // call is a call to the outside that has no answer yet.
 type call struct {
-	key  string
-	stop workflow.CancelFunc
+	key    string
+	aside  bool // the story goes on without its answer
+	cancel workflow.CancelFunc
 }
 
 // start sends a call and lets the inbox hand its answer to then. Its key is an intent until it is answered.
-func start[In, Out any](ctx workflow.Context, r *run, a protocol.Activity[In, Out], key, summary string, in In, then func(Out, error)) {
-	cctx, stop := workflow.WithCancel(ctx)
-	c := &call{key: key, stop: stop}
+func start[In, Out any](ctx workflow.Context, r *run, a protocol.Activity[In, Out], c *call, summary string, in In, then func(Out, error)) {
+	var cctx workflow.Context
+	cctx, c.cancel = workflow.WithCancel(ctx)
 	r.calls = append(r.calls, c)
-	r.s.Intend(key, a.Name, workflow.Now(ctx))
+	r.s.Intend(c.key, a.Name, workflow.Now(ctx))
 	r.inbox.AddFuture(a.Start(cctx, in, summary), func(f workflow.Future) {
 		var out Out
 		err := f.Get(ctx, &out)
-		r.forget(c)
-		if r.leaving && temporal.IsCanceledError(err) {
+		r.calls = slices.DeleteFunc(r.calls, func(o *call) bool { return o == c })
+		if c.stopped(err) {
 			return // the next run asks again
 		}
-		r.s.Answered(key)
+		r.s.Answered(c.key)
 		then(out, err)
 	})
 }
 
-func (r *run) forget(c *call) {
-	for i := range r.calls {
-		if r.calls[i] == c {
-			r.calls = append(r.calls[:i], r.calls[i+1:]...)
-			return
-		}
+// stopped reports whether the call ended because the story stopped it.
+func (c *call) stopped(err error) bool { return c.cancel == nil && temporal.IsCanceledError(err) }
+
+// stop asks a call to end without an answer. One that comes all the same takes effect.
+func (c *call) stop() {
+	if c.cancel != nil {
+		c.cancel()
+		c.cancel = nil
 	}
 }
 
-func (r *run) stopCalls() {
-	for _, c := range r.calls {
-		c.stop()
-	}
+// out reports whether a call is out under key.
+func (r *run) out(key string) bool {
+	return slices.ContainsFunc(r.calls, func(c *call) bool { return c.key == key })
 }
 
-// ask sends a call and waits for its answer, reading messages meanwhile: a partner that is down stops this
-// step, never the status.
-func ask[In, Out any](ctx workflow.Context, r *run, a protocol.Activity[In, Out], key, summary string, in In) (out Out, err error) {
-	if r.calledOff() {
-		return out, errCancelled
-	}
-	answered := false
-	r.steps++
-	start(ctx, r, a, key, summary, in, func(o Out, e error) { out, err, answered = o, e, true })
-	waited := r.await(ctx, func() bool { return answered })
-	r.steps--
-	if waited != nil {
-		return out, waited
-	}
-	return out, err
+// resting reports whether the story waits for the outside, and not for an answer of its own.
+func (r *run) resting() bool {
+	return !slices.ContainsFunc(r.calls, func(c *call) bool { return !c.aside })
 }
 
-// insist asks until there is an answer: a refusal parks the shipment, and a person who has mended the cause
-// lets it ask again. The input is made anew each time.
-func insist[In, Out any](ctx workflow.Context, r *run, a protocol.Activity[In, Out], kind freight.ExceptionKind, key, summary string, in func() In) (Out, error) {
-	for {
-		out, err := ask(ctx, r, a, key, summary, in())
-		if err == nil || protocol.Ends(err) || isControl(err) {
-			return out, err
+// step is a call that the story cannot go on without. Its answer takes effect the moment it comes, also while the
+// story is leaving: what is done is not asked for again.
+type step[In, Out any] struct {
+	do      protocol.Activity[In, Out]
+	key     string
+	summary string // what is asked, for operators
+	in      func() In
+	take    func(Out)
+	kind    freight.ExceptionKind // what a refusal opens
+	ends    protocol.Fault        // the fault that is an answer too; "" for none
+}
+
+// answer is what became of a step.
+type answer struct {
+	key  string
+	kind freight.ExceptionKind
+	ends protocol.Fault
+	came bool
+	err  error
+}
+
+// asker is a step, whatever it asks.
+type asker interface {
+	ask(workflow.Context, *run) *answer
+}
+
+func (s step[In, Out]) ask(ctx workflow.Context, r *run) *answer {
+	a := &answer{key: s.key, kind: s.kind, ends: s.ends}
+	start(ctx, r, s.do, &call{key: s.key}, s.summary, s.in(), func(out Out, err error) {
+		if err == nil {
+			s.take(out)
+			r.settle(ctx, s.kind, s.key, "it worked when asked again")
 		}
-		if err := r.park(ctx, kind, key, protocol.Words(err), nil); err != nil {
-			return out, err
+		a.came, a.err = true, err
+	})
+	return a
+}
+
+// insist asks all at once and waits until each has its answer, reading messages meanwhile: a partner that is down
+// stops this, never the status. A refusal parks the shipment, and a person who has mended the cause lets it ask again.
+// The fault that ends a step comes back.
+func (r *run) insist(ctx workflow.Context, asks ...asker) error {
+	for len(asks) > 0 {
+		if r.calledOff() {
+			return errCancelled
 		}
+		var answers []*answer
+		for _, s := range asks {
+			answers = append(answers, s.ask(ctx, r))
+		}
+		waits := func(a *answer) bool { return !a.came }
+		if err := r.await(ctx, func() bool { return !slices.ContainsFunc(answers, waits) }); err != nil {
+			return err
+		}
+		var refused []asker
+		for i, a := range answers {
+			switch {
+			case a.err == nil:
+				continue
+			case a.ends != "" && protocol.FaultOf(a.err) == a.ends:
+				return a.err
+			}
+			if err := r.park(ctx, a.kind, a.key, protocol.Words(a.err), nil); err != nil {
+				return err
+			}
+			refused = append(refused, asks[i])
+		}
+		asks = refused
 	}
+	return nil
 }
 
 // isControl reports whether err steers the story rather than reporting a failed call.
@@ -87,27 +137,30 @@ func isControl(err error) bool {
 // cancels the shipment comes back as errCancelled.
 func (r *run) park(ctx workflow.Context, kind freight.ExceptionKind, ref, detail string, gone func() bool) error {
 	id := r.raise(ctx, kind, ref, detail)
-	resolved := func() bool { e, _ := r.s.Exceptions.ByID(id); return !e.Open() }
+	resolved := func() bool {
+		e, found := r.s.Exceptions.ByID(id)
+		return !found || !e.Open()
+	}
 	if err := r.await(ctx, func() bool { return resolved() || gone != nil && gone() }); err != nil {
 		return err
 	}
 	if !resolved() {
-		r.settleException(ctx, kind, ref, "the cause has gone")
+		r.settle(ctx, kind, ref, "the cause has gone")
 	}
 	return nil
 }
 
 func (r *run) raise(ctx workflow.Context, kind freight.ExceptionKind, ref, detail string) (id int) {
-	known := len(r.s.Exceptions)
-	i := r.s.Exceptions.Raise(kind, ref, r.s.Stage, detail, workflow.Now(ctx))
-	if len(r.s.Exceptions) > known {
+	id, opened := r.s.Exceptions.Raise(kind, ref, r.s.Stage, detail, workflow.Now(ctx))
+	if opened {
 		r.note(ctx, freight.AuditException, waybill, string(kind)+" "+ref+": "+detail)
 		r.urgent = true
 	}
-	return r.s.Exceptions[i].ID
+	return id
 }
 
-func (r *run) settleException(ctx workflow.Context, kind freight.ExceptionKind, ref, reason string) {
+// settle resolves an exception whose cause has gone by itself; an empty ref means any of the kind.
+func (r *run) settle(ctx workflow.Context, kind freight.ExceptionKind, ref, reason string) {
 	if r.s.Exceptions.Settle(kind, ref, reason, workflow.Now(ctx)) {
 		r.note(ctx, freight.AuditResolved, waybill, string(kind)+": "+reason)
 		r.urgent = true

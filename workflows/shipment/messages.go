@@ -2,6 +2,8 @@ package shipment
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -16,17 +18,21 @@ func (r *run) readMessages(ctx workflow.Context) {
 	protocol.PaymentSeen.On(ctx, r.inbox, func(p freight.Payment) { r.seePayment(ctx, p) }, bad)
 	protocol.CancelAsked.On(ctx, r.inbox, func(c freight.CancelRequest) { r.hearCancelRequest(ctx, c) }, bad)
 	protocol.ResolveAsked.On(ctx, r.inbox, func(q protocol.ResolveRequest) { r.resolve(ctx, q) }, bad)
-	protocol.DisputeSettled.On(ctx, r.inbox, func(g freight.Ruling) { r.applyRuling(ctx, g) }, bad)
+	protocol.DisputeSettled.On(ctx, r.inbox, func(m protocol.Settlement) { r.hearSettlement(ctx, m) }, bad)
 }
 
-// applyScans folds scans in by their number: those at or below the high-water mark came before.
+// applyScans folds scans in, each number once. One that cannot be read keeps its number free: mended, it may be sent
+// again.
 func (r *run) applyScans(ctx workflow.Context, b protocol.ScanBatch) {
 	for _, s := range b.Scans {
-		if s.Number <= r.s.HighWater {
+		if err := s.Check(); err != nil {
+			r.raise(ctx, freight.MessageUnreadable, "scan", fmt.Sprintf("scan %d of %s: %v", s.Number, s.Source, err))
+			continue
+		}
+		if !r.s.Take(s.Number) {
 			r.s.Repeats++
 			continue
 		}
-		r.s.HighWater = s.Number
 		r.scans++
 		r.applyScan(ctx, s)
 	}
@@ -35,21 +41,23 @@ func (r *run) applyScans(ctx workflow.Context, b protocol.ScanBatch) {
 func (r *run) applyScan(ctx workflow.Context, s freight.Scan) {
 	if why := r.s.Forbids(s); why != "" {
 		r.raise(ctx, freight.ScanRefused, s.Source, why)
+		r.s.Refuse(s)
 		return
 	}
-	if s.Milestone == freight.TenderDeclined && s.Classifier == freight.Actual {
-		r.s.Declined = r.s.Tenders
-	}
-	if !r.s.Journey.Apply(s) {
+	r.hearDecline(ctx, s)
+	if !r.s.Journey.Apply(s) || s.Classifier != freight.Actual {
 		return
 	}
-	if s.Invoice != nil {
-		r.note(ctx, freight.AuditCharges, s.Source, fmt.Sprintf("invoice %s of %s over %s", s.Invoice.Number, s.Invoice.Carrier, s.Invoice.Total))
-		r.lateCharge(ctx, *s.Invoice)
+	if inv := s.Invoice; inv != nil {
+		r.note(ctx, freight.AuditCharges, s.Source, fmt.Sprintf("invoice %s of %s over %s", inv.Number, inv.Carrier, inv.Total))
+		if flaw := r.s.Journey.Flaw(inv.Number); flaw != "" {
+			r.raise(ctx, freight.ChargesInvalid, inv.Number, flaw)
+		}
 	}
-	if t := r.s.Journey.Trouble(); t != "" && t == s.Milestone {
-		r.raise(ctx, freight.FreightInTrouble, string(t), fmt.Sprintf("the carrier reports it %s%s", t, because(s.Reason)))
+	if s.Milestone.Trouble() {
+		r.raise(ctx, freight.FreightInTrouble, string(s.Milestone), fmt.Sprintf("the carrier reports it %s%s", s.Milestone, because(s.Reason)))
 	}
+	r.settleDelivery(ctx)
 }
 
 func because(reason string) string {
@@ -59,33 +67,46 @@ func because(reason string) string {
 	return " (" + reason + ")"
 }
 
-// lateCharge points out a carrier's invoice that comes after ours was made.
-func (r *run) lateCharge(ctx workflow.Context, inv freight.CarrierInvoice) {
-	if r.s.Invoice != nil {
-		r.raise(ctx, freight.LateCharge, inv.Number, fmt.Sprintf("invoice %s of %s over %s came after %s was posted", inv.Number, inv.Carrier, inv.Total, r.s.Invoice.Number))
+// hearDecline notes that the tender under way was declined. A scan that is older than it is about the one before.
+func (r *run) hearDecline(ctx workflow.Context, s freight.Scan) {
+	if s.Milestone != freight.TenderDeclined || s.Classifier != freight.Actual || r.s.Tenders > 1 && s.OccurredAt.Before(r.s.Tendered) {
+		return
+	}
+	if r.s.Stage == freight.StageFulfilment && !r.s.Journey.Accepted() {
+		r.s.Declined = r.s.Tenders
+		return
+	}
+	if !r.s.Journey.Moving() {
+		r.raise(ctx, freight.TenderWasDeclined, tenderRef(r.s.Tenders), "the carrier gave the tender back after it had accepted it")
+	}
+}
+
+func tenderRef(n int) string { return "tender-" + strconv.Itoa(n) }
+
+// settleDelivery shows what is short of a delivery, for as long as it is.
+func (r *run) settleDelivery(ctx workflow.Context) {
+	short := r.s.Shortage()
+	if r.s.Exceptions.IsOpen(freight.PODShort, short) {
+		return
+	}
+	r.settle(ctx, freight.PODShort, "", "more was delivered since")
+	if short != "" && !r.s.Delivered() {
+		r.raise(ctx, freight.PODShort, short, "delivered: "+short)
 	}
 }
 
 // seePayment takes Odoo's newest word on our invoice.
 func (r *run) seePayment(ctx workflow.Context, p freight.Payment) {
+	if now := workflow.Now(ctx); p.SeenAt.After(now) {
+		p.SeenAt = now // a clock that goes ahead must not outvote what is seen later
+	}
 	if r.s.Invoice == nil || p.Move != r.s.Invoice.Move || !p.SeenAt.After(r.s.Payment.SeenAt) || p.Same(r.s.Payment) {
 		return
 	}
 	r.s.Payment = p
 	r.note(ctx, freight.AuditPaid, "odoo", fmt.Sprintf("%s, %s open", p.State, p.Residual))
 	if r.s.Paid() {
-		r.settleException(ctx, freight.PaymentOverdue, "", "paid")
-	}
-}
-
-// hearCancelRequest calls the shipment off while it can be; freight that moves is tracked and billed.
-func (r *run) hearCancelRequest(ctx workflow.Context, c freight.CancelRequest) {
-	if r.s.Journey.Moving() || r.s.Plan != nil {
-		r.raise(ctx, freight.CancelTooLate, "", fmt.Sprintf("%s wants it cancelled (%s), but the freight has been picked up", c.By, c.Reason))
-		return
-	}
-	if r.s.Cancel == nil {
-		r.s.Cancel = &c
+		r.settle(ctx, freight.PaymentOverdue, "", string(p.State))
 	}
 }
 
@@ -94,25 +115,29 @@ func (r *run) resolve(ctx workflow.Context, q protocol.ResolveRequest) {
 	now := workflow.Now(ctx)
 	reply := r.s.Resolve(freight.ResolveReply{Exception: q.Exception, Action: q.Action, By: q.By, Reason: q.Reason, At: now})
 	if reply.Refusal != "" {
-		r.note(ctx, freight.AuditRefusedAsk, q.By, reply.Refusal)
+		if len(r.s.Unsaid) < lotsUnsaid {
+			r.note(ctx, freight.AuditRefusedAsk, q.By, reply.Refusal)
+		}
 		return
 	}
 	r.note(ctx, freight.AuditResolved, q.By, fmt.Sprintf("exception %d: %s: %s", q.Exception, q.Action, q.Reason))
 	r.urgent = true
-	if e, _ := r.s.Exceptions.ByID(q.Exception); e.Ref == statusKey {
+	e, _ := r.s.Exceptions.ByID(q.Exception)
+	switch {
+	case e.Kind == freight.ReportRefused && e.Ref == statusKey:
 		r.s.Shown, r.s.Filed = freight.StatusReport{}, nil // show it again
-	}
-	if q.Action == freight.Abandon {
+	case e.Kind == freight.FreightInTrouble && q.Action == freight.Dismiss:
+		r.applyRefused(ctx)
+	case q.Action == freight.Abandon:
 		r.s.Cancel = &freight.CancelRequest{By: q.By, Reason: q.Reason, At: now, Final: true}
 	}
 }
 
-// applyRuling settles a dispute, once.
-func (r *run) applyRuling(ctx workflow.Context, g freight.Ruling) {
-	if _, ruled := r.s.RulingOn(g.ChargeRef); ruled {
-		return
+// applyRefused takes the scans that could not be true before a person said that the freight moves again.
+func (r *run) applyRefused(ctx workflow.Context) {
+	kept := slices.Clone(r.s.Refused)
+	r.s.Refused = nil
+	for _, s := range kept {
+		r.applyScan(ctx, s)
 	}
-	r.s.Rulings = append(r.s.Rulings, g)
-	r.note(ctx, freight.AuditRuled, g.By, fmt.Sprintf("dispute %s: %s at %s: %s", g.Dispute, g.Verdict, g.Amount, g.Reason))
-	r.settleException(ctx, freight.ChargeDisputed, string(g.Dispute), fmt.Sprintf("%s by %s", g.Verdict, g.By))
 }

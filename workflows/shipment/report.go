@@ -3,6 +3,7 @@ package shipment
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -14,12 +15,16 @@ import (
 
 // The keys of the reports. One of each is out at a time; what changes meanwhile goes with the next.
 const (
-	statusKey = "status"
-	recordKey = "record"
+	statusKey   = "status"
+	recordKey   = "record"
+	estimateKey = "estimate"
 )
 
 // tell brings Odoo, the store, the Temporal UI and the clock up to date, before the story waits.
 func (r *run) tell(ctx workflow.Context) {
+	r.runOut(ctx)
+	r.verifyDecisions(ctx)
+	r.estimate(ctx)
 	r.showStatus(ctx)
 	r.record(ctx)
 	r.showAttributes(ctx)
@@ -27,11 +32,26 @@ func (r *run) tell(ctx workflow.Context) {
 	r.setClock(ctx)
 }
 
-func (r *run) out(key string) bool {
-	return slices.ContainsFunc(r.calls, func(c *call) bool { return c.key == key })
-}
-
 func (r *run) claimed() bool { return r.s.Release.Order != 0 }
+
+// estimate asks what the freight should cost, beside the story. That there is no contract yet does not stop the
+// freight: it is pointed out now, so that the delivery does not find it.
+func (r *run) estimate(ctx workflow.Context) {
+	early := r.s.Stage == freight.StageFulfilment || r.s.Stage == freight.StageTransit
+	asked := r.s.Estimate.Stated() || r.s.NoEstimate != "" || r.out(estimateKey)
+	if asked || !early || r.unwanted() || !r.claimed() || r.s.Terms.Policy == "" || r.s.Terms.Scope == freight.BillsNothing {
+		return
+	}
+	c := &call{key: estimateKey, aside: true}
+	start(ctx, r, protocol.RateShipment, c, "estimate by contract "+r.s.Terms.Contract, r.ratingRequest(false), func(rating freight.Rating, err error) {
+		if err != nil {
+			r.s.NoEstimate = freight.Clip(protocol.Words(err), 200)
+			r.note(ctx, freight.AuditRated, waybill, "no estimate: "+r.s.NoEstimate)
+			return
+		}
+		r.s.Estimate = rating.Total
+	})
+}
 
 // statusDue reports whether Odoo shows less than we know.
 func (r *run) statusDue() bool {
@@ -48,13 +68,19 @@ func (r *run) showStatus(ctx workflow.Context) {
 		return
 	}
 	u := r.statusUpdate()
-	start(ctx, r, protocol.UpdateStatus, statusKey, string(u.Report.Status), u, func(_ protocol.StatusWritten, err error) {
+	start(ctx, r, protocol.UpdateStatus, &call{key: statusKey, aside: true}, string(u.Report.Status)+", invoice "+string(u.Report.InvoiceState), u, func(_ protocol.StatusWritten, err error) {
 		r.s.Shown = u.Report
-		r.s.Filed = append(r.s.Filed, r.filing...)
-		if err != nil {
-			r.raise(ctx, freight.PartnerFailed, statusKey, "Odoo refused the status: "+protocol.Words(err))
-			r.s.Shown = r.s.Report() // the exception itself is on it; a person lets it be tried again
+		if u.Proof != nil {
+			for _, d := range u.Proof.Documents {
+				r.s.Filed = append(r.s.Filed, d.SHA256)
+			}
 		}
+		if err == nil {
+			r.settle(ctx, freight.ReportRefused, statusKey, "Odoo took it")
+			return
+		}
+		r.raise(ctx, freight.ReportRefused, statusKey, "Odoo refused the status: "+protocol.Words(err))
+		r.s.Shown = r.s.Report() // until there is something else to show, or a person lets it be tried again
 	})
 }
 
@@ -65,50 +91,45 @@ func (r *run) statusUpdate() protocol.StatusUpdate {
 		Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order,
 		Revision: r.s.Revision, Report: r.s.Report(), Sure: sure,
 	}
-	r.filing = nil
 	if docs := r.s.Unfiled(); len(docs) > 0 {
 		u.Proof = &protocol.ProofRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Delivered: r.s.Journey.At(freight.Delivered), Documents: docs}
-		for _, d := range docs {
-			r.filing = append(r.filing, d.SHA256)
-		}
 	}
 	return u
 }
 
 // recordDue reports whether the store knows less than we do.
-func (r *run) recordDue() bool { return r.claimed() && (len(r.s.Unsaid) > 0 || len(r.refs) > 0) }
-
-// resting reports whether the story waits for the outside, and not for an answer of its own.
-func (r *run) resting() bool { return r.steps == 0 }
+func (r *run) recordDue() bool {
+	return r.claimed() && (len(r.s.Unsaid) > 0 || len(r.s.Unregistered) > 0)
+}
 
 // record writes view and audit trail to the store: at once where it is urgent, else when the story rests,
 // so that a stage that passes in a second is not a call of its own.
 func (r *run) record(ctx workflow.Context) {
-	if !r.recordDue() || r.out(recordKey) || !(r.urgent || r.resting() && !r.soon(ctx) && r.worthRecording()) {
+	ready := r.urgent || r.resting() && !r.soon(ctx) && r.worthRecording()
+	if !ready || !r.recordDue() || r.out(recordKey) || r.s.Exceptions.IsOpen(freight.ReportRefused, recordKey) {
 		return
 	}
 	r.urgent = false
 	r.s.Views++
-	said := r.s.Audits
-	q := protocol.RecordRequest{View: r.s.ViewAt(r.s.Views, workflow.Now(ctx)), Audits: slices.Clone(r.s.Unsaid), References: r.refs}
+	said, registered := r.s.Audits, len(r.s.Unregistered)
+	q := protocol.RecordRequest{View: r.s.ViewAt(r.s.Views, workflow.Now(ctx)), Audits: slices.Clone(r.s.Unsaid), References: slices.Clone(r.s.Unregistered)}
 	if q.View.Closed {
-		final := *r.s
-		final.Unsaid, final.Intents = nil, nil
-		q.Final = &final
+		q.Final = r.s.Final()
 	}
-	r.refs = nil
-	start(ctx, r, protocol.Record, recordKey, string(r.s.Stage), q, func(_ protocol.Recorded, err error) {
+	start(ctx, r, protocol.Record, &call{key: recordKey, aside: true}, string(r.s.Stage), q, func(_ protocol.Recorded, err error) {
 		if err != nil {
-			r.raise(ctx, freight.PartnerFailed, recordKey, "the store refused the record: "+protocol.Words(err))
+			r.raise(ctx, freight.ReportRefused, recordKey, "the store refused the record: "+protocol.Words(err))
+			return // what is unsaid is kept: the audit trail has no gaps
 		}
 		r.s.Unsaid = slices.DeleteFunc(r.s.Unsaid, func(e freight.AuditEntry) bool { return e.N <= said })
+		r.s.Unregistered = slices.Delete(r.s.Unregistered, 0, registered)
 	})
 }
 
 // worthRecording reports whether anyone reads what is unsaid before the next stage: a shipment that has
 // merely set off is not asked about money.
 func (r *run) worthRecording() bool {
-	return r.s.Stage != freight.StageTransit || len(r.s.Unsaid) > lotsUnsaid
+	return r.s.Stage != freight.StageTransit || len(r.s.Unsaid) > lotsUnsaid || len(r.s.Unregistered) > 0
 }
 
 // lotsUnsaid bounds what a run carries in audit entries.
@@ -118,33 +139,25 @@ const lotsUnsaid = 50
 const soonSpan = 15 * time.Second
 
 func (r *run) soon(ctx workflow.Context) bool {
-	d, ok := r.s.NextDeadline()
-	return ok && d.Kind == "" && d.At.Sub(workflow.Now(ctx)) <= soonSpan
+	now := workflow.Now(ctx)
+	d, ok := r.s.NextDeadline(now)
+	return ok && d.Kind == "" && d.At.Sub(now) <= soonSpan
 }
 
-// setClock starts a timer for the next deadline, unless one that fires before it is running.
+// setClock starts a timer for the next deadline, unless one that fires before it is running: that one is then set
+// anew. So a stage that passes in time costs no timer, and no more run than there are clocks.
 func (r *run) setClock(ctx workflow.Context) {
-	d, ok := r.s.NextDeadline()
-	if !ok || !r.wakeAt.IsZero() && !d.At.Before(r.wakeAt) {
+	now := workflow.Now(ctx)
+	d, ok := r.s.NextDeadline(now)
+	if !ok || slices.ContainsFunc(r.wakes, func(at time.Time) bool { return !at.After(d.At) }) {
 		return
 	}
 	at := d.At
-	r.wakeAt = at
-	wait := max(at.Sub(workflow.Now(ctx)), 0)
-	t := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: cmpOr(d.Text, "quiet time before closing")})
+	r.wakes = append(r.wakes, at)
+	t := workflow.NewTimerWithOptions(ctx, at.Sub(now), workflow.TimerOptions{Summary: protocol.Summary(d.Text)})
 	r.inbox.AddFuture(t, func(workflow.Future) {
-		if r.wakeAt.Equal(at) {
-			r.wakeAt = time.Time{}
-		}
-		r.runOut(ctx)
+		r.wakes = slices.DeleteFunc(r.wakes, at.Equal)
 	})
-}
-
-func cmpOr(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // runOut opens an exception for each deadline that has passed. The freight goes on.
@@ -152,54 +165,65 @@ func (r *run) runOut(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	for _, d := range r.s.Deadlines() {
 		if d.Kind != "" && !d.At.After(now) {
-			r.raise(ctx, d.Kind, "", fmt.Sprintf("%s (due %s)", d.Text, d.At.UTC().Format("2006-01-02 15:04")))
+			r.raise(ctx, d.Kind, "", fmt.Sprintf("%s (due %s)", d.Text, protocol.Minute(d.At)))
 		}
 	}
 }
 
-// attributes are what the shipment's search attributes show.
+// attributes are what decides whether the search attributes are set anew; the others ride along.
 type attributes struct {
-	stage    freight.Stage
-	customer freight.CustomerCode
-	carrier  freight.CarrierCode
-	open     string
+	stage string
+	open  string
 }
 
+// attributesOf are the attributes as they should be.
 func attributesOf(s *freight.Shipment) attributes {
-	return attributes{s.Stage, s.Release.Customer, s.Carrier(), fmt.Sprint(s.Exceptions.OpenKinds())}
+	return attributes{string(s.Stage), strings.Join(openKinds(s), " ")}
+}
+
+// attributesSet are the attributes as they are, whoever set them: the start, or an earlier run.
+func attributesSet(ctx workflow.Context) attributes {
+	set := workflow.GetTypedSearchAttributes(ctx)
+	stage, _ := set.GetKeyword(protocol.StageAttribute)
+	open, _ := set.GetKeywordList(protocol.ExceptionsAttribute)
+	return attributes{stage, strings.Join(open, " ")}
 }
 
 // showAttributes sets the search attributes when the story rests and they have changed: once a task at most.
 func (r *run) showAttributes(ctx workflow.Context) {
 	now := attributesOf(r.s)
-	now.customer, now.carrier = r.shown.customer, r.shown.carrier // these ride along with the next change
 	if now == r.shown || !r.resting() && now.open == r.shown.open {
 		return
 	}
-	r.shown = attributesOf(r.s)
-	err := workflow.UpsertTypedSearchAttributes(ctx, searchAttributes(r.s)...)
-	if err != nil {
+	r.shown = now
+	as := append(codes(r.s), protocol.StageAttribute.ValueSet(now.stage), protocol.ExceptionsAttribute.ValueSet(openKinds(r.s)), deadline(ctx, r.s))
+	if err := workflow.UpsertTypedSearchAttributes(ctx, as...); err != nil {
 		workflow.GetLogger(ctx).Error("search attributes not set", "error", err)
 	}
 }
 
-func searchAttributes(s *freight.Shipment) []temporal.SearchAttributeUpdate {
+func openKinds(s *freight.Shipment) []string {
 	kinds := []string{}
 	for _, k := range s.Exceptions.OpenKinds() {
 		kinds = append(kinds, string(k))
 	}
-	as := []temporal.SearchAttributeUpdate{
-		protocol.StageAttribute.ValueSet(string(s.Stage)),
-		protocol.ExceptionsAttribute.ValueSet(kinds),
-	}
+	return kinds
+}
+
+// codes are the attributes that say whose the shipment is.
+func codes(s *freight.Shipment) (as []temporal.SearchAttributeUpdate) {
 	if s.Release.Customer != "" {
-		as = append(as, protocol.CustomerAttribute.ValueSet(string(s.Release.Customer)))
+		as = append(as, protocol.CustomerAttribute.ValueSet(protocol.Code(s.Release.Customer)))
 	}
 	if c := s.Carrier(); c != "" {
-		as = append(as, protocol.CarrierAttribute.ValueSet(string(c)))
+		as = append(as, protocol.CarrierAttribute.ValueSet(protocol.Code(c)))
 	}
-	if d, ok := s.NextDeadline(); ok {
-		return append(as, protocol.DeadlineAttribute.ValueSet(d.At))
+	return as
+}
+
+func deadline(ctx workflow.Context, s *freight.Shipment) temporal.SearchAttributeUpdate {
+	if d, ok := s.NextDeadline(workflow.Now(ctx)); ok {
+		return protocol.DeadlineAttribute.ValueSet(d.At)
 	}
-	return append(as, protocol.DeadlineAttribute.ValueUnset())
+	return protocol.DeadlineAttribute.ValueUnset()
 }

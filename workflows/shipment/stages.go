@@ -1,7 +1,6 @@
 package shipment
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -23,69 +22,64 @@ func (r *run) arrangeCarriage(ctx workflow.Context) error {
 		if err := r.tender(ctx); err != nil {
 			return err
 		}
-		if err := r.estimate(ctx); err != nil {
-			return err
-		}
 		declined := func() bool { return r.s.Declined == r.s.Tenders }
 		if err := r.await(ctx, func() bool { return r.s.Journey.Accepted() || declined() }); err != nil {
 			return err
 		}
 		if r.s.Journey.Accepted() {
-			r.settleException(ctx, freight.TenderOverdue, "", "accepted")
+			r.settle(ctx, freight.TenderOverdue, "", "accepted")
+			if declined() {
+				r.settle(ctx, freight.TenderWasDeclined, tenderRef(r.s.Tenders), "accepted after all")
+			}
 			return nil
 		}
-		ref := "tender-" + strconv.Itoa(r.s.Tenders)
+		ref := tenderRef(r.s.Tenders)
+		if r.s.Exceptions.Answered(freight.TenderWasDeclined, ref, freight.Retry) {
+			r.s.Booking = freight.Booking{} // ask anew
+			continue
+		}
 		if err := r.park(ctx, freight.TenderWasDeclined, ref, "the tender was declined", r.s.Journey.Accepted); err != nil {
 			return err
 		}
-		if !r.s.Journey.Accepted() {
-			r.s.Booking = freight.Booking{} // ask anew
-		}
 	}
 }
+
+// claimKey is the key of the claim.
+const claimKey = "claim"
 
 func (r *run) claim(ctx workflow.Context) error {
 	if r.claimed() {
 		return nil
 	}
-	q := protocol.ClaimRequest{Shipment: r.s.ID, Picking: r.in.Picking}
-	release, err := insist(ctx, r, protocol.ClaimDelivery, freight.PartnerFailed, "claim", "delivery "+strconv.FormatInt(r.in.Picking, 10), func() protocol.ClaimRequest { return q })
-	if protocol.Ends(err) && !isControl(err) {
+	err := r.insist(ctx, step[protocol.ClaimRequest, freight.Release]{
+		do: protocol.ClaimDelivery, key: claimKey, summary: "delivery " + strconv.FormatInt(r.in.Picking, 10), kind: freight.PartnerFailed, ends: protocol.NotOurs,
+		in:   func() protocol.ClaimRequest { return protocol.ClaimRequest{Shipment: r.s.ID, Picking: r.in.Picking} },
+		take: func(release freight.Release) { r.takeClaim(ctx, release) },
+	})
+	if err != nil && !isControl(err) {
 		r.s.Cancel = &freight.CancelRequest{By: waybill, Reason: protocol.Words(err), At: workflow.Now(ctx)}
 		return errCancelled
 	}
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+func (r *run) takeClaim(ctx workflow.Context, release freight.Release) {
 	r.s.Release = release
 	r.s.Shown = r.s.Report() // the claim writes the first status
-	r.refs = append(r.refs, references(r.s)...)
+	r.s.Unregistered = append(r.s.Unregistered, r.s.References()...)
 	r.note(ctx, freight.AuditClaimed, r.in.ReleasedBy, fmt.Sprintf("delivery %s of order %s", release.PickingName, release.OrderName))
-	return nil
 }
 
-// references are the numbers under which partners may speak of the shipment.
-func references(s *freight.Shipment) (rs []freight.Reference) {
-	add := func(k freight.ReferenceKind, c freight.CarrierCode, v string) {
-		if v != "" {
-			rs = append(rs, freight.Reference{Kind: k, Carrier: c, Value: v})
-		}
-	}
-	add(freight.RefShipment, "", string(s.ID))
-	add(freight.RefOrder, "", s.Release.OrderName)
-	add(freight.RefCustomer, "", s.Release.CustomerPO)
-	add(freight.RefBOL, "", s.Release.PickingName)
-	add(freight.RefPRO, s.Booking.Carrier, s.Booking.PRO)
-	return rs
-}
-
-func (r *run) readTerms(ctx workflow.Context) (err error) {
+func (r *run) readTerms(ctx workflow.Context) error {
 	if r.s.Terms.Policy != "" {
 		return nil
 	}
 	q := protocol.TermsRequest{Customer: r.s.Release.Customer, Currency: r.s.Release.Currency}
-	r.s.Terms, err = insist(ctx, r, protocol.ReadTerms, freight.PartnerFailed, "terms", string(q.Customer), func() protocol.TermsRequest { return q })
-	return err
+	return r.insist(ctx, step[protocol.TermsRequest, freight.Terms]{
+		do: protocol.ReadTerms, key: "terms", summary: "policy of " + string(q.Customer), kind: freight.PartnerFailed,
+		in:   func() protocol.TermsRequest { return q },
+		take: func(t freight.Terms) { r.s.Terms = t },
+	})
 }
 
 // tender asks the TMS, once for each tender number.
@@ -95,38 +89,23 @@ func (r *run) tender(ctx workflow.Context) error {
 	}
 	if r.s.Tenders == r.s.Declined {
 		r.s.Tenders++
+		r.s.Tendered = workflow.Now(ctx)
 	}
-	q := func() protocol.TransportRequest {
-		return protocol.TransportRequest{Shipment: r.s.ID, Tender: r.s.Tenders, Release: r.s.Release}
-	}
-	b, err := insist(ctx, r, protocol.RequestCarrier, freight.PartnerFailed, "tender", "tender "+strconv.Itoa(r.s.Tenders), q)
-	if err != nil {
-		return err
-	}
+	return r.insist(ctx, step[protocol.TransportRequest, freight.Booking]{
+		do: protocol.RequestCarrier, key: "tender", summary: tenderRef(r.s.Tenders), kind: freight.PartnerFailed,
+		in: func() protocol.TransportRequest {
+			return protocol.TransportRequest{Shipment: r.s.ID, Tender: r.s.Tenders, Release: r.s.Release}
+		},
+		take: func(b freight.Booking) { r.takeBooking(ctx, b) },
+	})
+}
+
+func (r *run) takeBooking(ctx workflow.Context, b freight.Booking) {
 	r.s.Booking = b
 	r.note(ctx, freight.AuditTendered, waybill, "TMS "+b.Ref)
 	if b.PRO != "" {
-		r.refs = append(r.refs, freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
+		r.s.Unregistered = append(r.s.Unregistered, freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
 	}
-	return nil
-}
-
-// estimate asks what the freight should cost. That there is no contract yet does not stop the freight: it is
-// pointed out now, so that the delivery does not find it.
-func (r *run) estimate(ctx workflow.Context) error {
-	if r.s.Estimate.Stated() || r.s.Terms.Scope == freight.BillsNothing {
-		return nil
-	}
-	rating, err := ask(ctx, r, protocol.RateShipment, "estimate", "estimate", r.ratingRequest(false))
-	switch {
-	case err == nil:
-		r.s.Estimate = rating.Total
-	case isControl(err):
-		return err
-	default:
-		r.note(ctx, freight.AuditRated, waybill, "no estimate: "+protocol.Words(err))
-	}
-	return nil
 }
 
 func (r *run) ratingRequest(final bool) protocol.RatingRequest {
@@ -143,36 +122,36 @@ func (r *run) ratingRequest(final bool) protocol.RatingRequest {
 	return q
 }
 
-// followTheFreight waits for the delivery. Trouble opens an exception; the wait goes on.
+// followTheFreight waits for the delivery, all pieces of it. Trouble opens an exception; the wait goes on.
 func (r *run) followTheFreight(ctx workflow.Context) error {
-	err := r.await(ctx, func() bool { return r.s.Journey.Has(freight.Delivered) })
-	if err != nil {
+	if err := r.await(ctx, r.s.Delivered); err != nil {
 		return err
 	}
-	r.settleException(ctx, freight.DeliveryOverdue, "", "delivered")
+	r.settle(ctx, freight.DeliveryOverdue, "", "delivered")
 	return nil
 }
 
-// proveDelivery waits for the proof the customer wants, and for all pieces.
+// proveDelivery waits for the proof the customer wants.
 func (r *run) proveDelivery(ctx workflow.Context) error {
-	proved := func() bool { return freight.ProofOf(r.s.Journey, r.s.Terms.POD) == "" }
-	if err := r.await(ctx, proved); err != nil {
+	if err := r.await(ctx, func() bool { return r.s.PODWanted() == "" }); err != nil {
 		return err
 	}
-	r.settleException(ctx, freight.PODMissing, "", "proof came")
-	if p := r.s.Journey.Pieces; p.Short() {
-		return r.park(ctx, freight.PODShort, "", fmt.Sprintf("%d of %d pieces were delivered", p.Delivered, p.Expected), func() bool { return !r.s.Journey.Pieces.Short() })
-	}
+	r.settle(ctx, freight.PODMissing, "", "proof came")
 	return nil
 }
 
-// gatherCharges waits for the carrier's invoice where the customer's terms want it first.
+// gatherCharges waits for a carrier's invoice that can be used, where the customer's terms want it first.
 func (r *run) gatherCharges(ctx workflow.Context) error {
-	complete := func() bool { return !r.s.Terms.Charges.NeedCarrierInvoice || len(r.s.Journey.Invoices) > 0 }
+	complete := func() bool {
+		return !r.s.Terms.Charges.NeedCarrierInvoice || len(r.s.Journey.Usable()) > 0 || r.s.ChargesWaived()
+	}
 	if err := r.await(ctx, complete); err != nil {
 		return err
 	}
-	r.settleException(ctx, freight.ChargesMissing, "", "charges came")
+	r.settle(ctx, freight.ChargesMissing, "", "charges came")
+	if len(r.s.Journey.Usable()) > 0 {
+		r.settle(ctx, freight.ChargesInvalid, "", "an invoice came that can be used")
+	}
 	return nil
 }
 
@@ -184,11 +163,19 @@ func (r *run) invoice(ctx workflow.Context) error {
 	if err := r.post(ctx); err != nil {
 		return err
 	}
-	if err := r.commitDraft(ctx); err != nil {
-		return err
+	var tell []asker
+	if r.s.Draft == "" {
+		tell = append(tell, r.commitDraft())
 	}
-	return r.tellFinance(ctx)
+	if r.s.Told == "" {
+		tell = append(tell, r.tellFinance(ctx))
+	}
+	return r.insist(ctx, tell...)
 }
+
+// changesInRow is how often facts may be found changed at posting before a person is asked: what Odoo answers and what
+// it accepts may contradict each other for ever.
+const changesInRow = 3
 
 func (r *run) post(ctx workflow.Context) error {
 	if r.s.Invoice != nil {
@@ -196,113 +183,98 @@ func (r *run) post(ctx workflow.Context) error {
 	}
 	r.shielded = true
 	defer func() { r.shielded = false }()
-	inv, err := insist(ctx, r, protocol.PostInvoice, freight.PostingFailed, r.s.Plan.Key, r.s.Plan.Net.String(), func() freight.InvoicePlan { return *r.s.Plan })
-	if !isControl(err) && protocol.Ends(err) {
-		r.note(ctx, freight.AuditRefusedAsk, waybill, protocol.Words(err))
-		r.s.Plan, r.s.Validation, r.s.Billable = nil, nil, nil
-		return errRevalidate
-	}
-	if err != nil {
+	err := r.insist(ctx, step[freight.InvoicePlan, freight.Invoice]{
+		do: protocol.PostInvoice, key: r.s.Plan.Key, summary: "post " + r.s.Plan.Net.String() + " net", kind: freight.PostingFailed, ends: protocol.FactsChanged,
+		in:   func() freight.InvoicePlan { return *r.s.Plan },
+		take: func(inv freight.Invoice) { r.takeInvoice(ctx, inv) },
+	})
+	if err == nil || isControl(err) {
 		return err
 	}
-	r.s.Invoice = &inv
+	return r.revalidate(ctx, protocol.Words(err))
+}
+
+func (r *run) takeInvoice(ctx workflow.Context, inv freight.Invoice) {
+	r.s.Invoice, r.s.Changed = &inv, 0
+	r.settle(ctx, freight.PostingFailed, "changed", "posted")
 	r.note(ctx, freight.AuditPosted, waybill, fmt.Sprintf("%s over %s net, %s total", inv.Number, inv.Net, inv.Total))
-	return nil
 }
 
-func (r *run) commitDraft(ctx workflow.Context) error {
-	if r.s.Draft != "" {
-		return nil
+// revalidate drops a plan whose facts have changed. Where that does not help, a person looks first.
+func (r *run) revalidate(ctx workflow.Context, why string) error {
+	r.note(ctx, freight.AuditRefusedAsk, waybill, why)
+	r.s.Changed++
+	if r.s.Changed%changesInRow == 0 {
+		if err := r.park(ctx, freight.PostingFailed, "changed", fmt.Sprintf("found changed %d times in a row: %s", r.s.Changed, why), nil); err != nil {
+			return err
+		}
 	}
-	q := protocol.DraftRequest{Plan: *r.s.Plan, Customer: r.s.Release.Customer, RatingHash: r.s.Rating.Hash, Contract: r.s.Rating.Contract, Version: r.s.Rating.Version}
-	d, err := insist(ctx, r, protocol.CommitDraft, freight.PartnerFailed, "draft", r.s.Plan.Key, func() protocol.DraftRequest { return q })
-	if err != nil {
-		return unlessEnds(err)
-	}
-	r.s.Draft = d.ID
-	return nil
+	r.s.Plan, r.s.Validation, r.s.Billable = nil, nil, nil
+	return errRevalidate
 }
 
-func (r *run) tellFinance(ctx workflow.Context) error {
-	if r.s.Told != "" {
-		return nil
+func (r *run) commitDraft() asker {
+	return step[protocol.DraftRequest, protocol.Draft]{
+		do: protocol.CommitDraft, key: "draft", summary: r.s.Plan.Key, kind: freight.PartnerFailed,
+		in: func() protocol.DraftRequest {
+			v := r.s.Validation
+			return protocol.DraftRequest{Plan: *r.s.Plan, Customer: r.s.Release.Customer, RatingHash: v.RatingHash, Contract: v.Contract, Version: v.Version}
+		},
+		take: func(d protocol.Draft) { r.s.Draft = d.ID },
 	}
-	q := protocol.FinanceNotice{Key: r.s.Plan.Key, Shipment: r.s.ID, Customer: r.s.Release.Customer, OrderName: r.s.Release.OrderName, Invoice: *r.s.Invoice}
-	receipt, err := insist(ctx, r, protocol.TellFinance, freight.PartnerFailed, "finance", r.s.Invoice.Number, func() protocol.FinanceNotice { return q })
-	if err != nil {
-		return unlessEnds(err)
-	}
-	r.s.Told = receipt.Number
-	r.note(ctx, freight.AuditTold, waybill, "finance platform number "+receipt.Number)
-	return nil
 }
 
-// unlessEnds lets the story go on from an answer that has no meaning at this step: the invoice is posted,
-// and what a partner makes of it is shown by reconciliation.
-func unlessEnds(err error) error {
-	if isControl(err) || !protocol.Ends(err) {
+func (r *run) tellFinance(ctx workflow.Context) asker {
+	return step[protocol.FinanceNotice, protocol.FinanceReceipt]{
+		do: protocol.TellFinance, key: "finance", summary: r.s.Invoice.Number, kind: freight.PartnerFailed,
+		in: func() protocol.FinanceNotice {
+			return protocol.FinanceNotice{Key: r.s.Plan.Key, Shipment: r.s.ID, Customer: r.s.Release.Customer, OrderName: r.s.Release.OrderName, Invoice: *r.s.Invoice}
+		},
+		take: func(f protocol.FinanceReceipt) {
+			r.s.Told = f.Number
+			r.note(ctx, freight.AuditTold, waybill, "finance platform number "+f.Number)
+		},
+	}
+}
+
+// awaitPayment waits until the invoice is paid, nothing is left to decide, and late adjustments had their time. What
+// carriers charge meanwhile is audited as it comes.
+func (r *run) awaitPayment(ctx workflow.Context) error {
+	late := func() bool { return r.moreCharges() && r.s.Invoice != nil }
+	for {
+		if err := r.await(ctx, func() bool { return late() || r.mayDispute() || r.s.Quiet(workflow.Now(ctx)) }); err != nil {
+			return err
+		}
+		switch {
+		case late():
+			if err := r.auditLate(ctx); err != nil {
+				return err
+			}
+		case r.mayDispute():
+			if err := r.dispute(ctx); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// auditLate audits what came after our invoice was made. What the customer would have to pay of it goes to a person.
+func (r *run) auditLate(ctx workflow.Context) error {
+	if err := r.audit(ctx); err != nil {
 		return err
 	}
+	late := func(ref, detail string) {
+		if !r.s.Exceptions.Answered(freight.LateCharge, ref, freight.Dismiss) {
+			r.raise(ctx, freight.LateCharge, ref, detail)
+		}
+	}
+	if r.s.Rating == nil {
+		late("rating", "a carrier's invoice came after "+r.s.Invoice.Number+" was made, and cannot be rated: "+r.s.NoContract)
+	}
+	for _, l := range r.s.Unbilled() {
+		late(l.ChargeRef, fmt.Sprintf("%s of %s (charge %s) came after %s was made", l.Code, l.Amount, l.ChargeRef, r.s.Invoice.Number))
+	}
 	return nil
-}
-
-// settle waits until the invoice is paid, no dispute is open, and late adjustments had their time.
-func (r *run) settle(ctx workflow.Context) error {
-	return r.await(ctx, func() bool { return r.s.Quiet(workflow.Now(ctx)) })
-}
-
-// callOff cancels the shipment: the TMS first. It reports false where the freight turns out to have left;
-// then the story goes on.
-func (r *run) callOff(ctx workflow.Context) (done bool, err error) {
-	wasShielded := r.shielded
-	r.shielded = true
-	if err := r.stopAndWait(ctx); err != nil {
-		return false, err
-	}
-	refusal, err := r.cancelCarrier(ctx)
-	if err != nil {
-		return false, err
-	}
-	if refusal != "" && (r.s.Cancel == nil || !r.s.Cancel.Final) {
-		r.shielded, r.cancelled, r.s.Cancel = wasShielded, false, nil
-		r.raise(ctx, freight.CancelTooLate, "", "the TMS does not cancel it: "+refusal)
-		return false, nil
-	}
-	r.note(ctx, freight.AuditCancelled, r.canceller(), r.cancelReason())
-	return true, r.close(ctx, freight.StageCancelled)
-}
-
-func (r *run) canceller() string {
-	if r.s.Cancel != nil {
-		return r.s.Cancel.By
-	}
-	return "operator"
-}
-
-func (r *run) cancelReason() string {
-	if r.s.Cancel != nil {
-		return r.s.Cancel.Reason
-	}
-	return "cancelled in Temporal"
-}
-
-func (r *run) stopAndWait(ctx workflow.Context) error {
-	r.leaving = true
-	r.stopCalls()
-	err := r.await(ctx, func() bool { return len(r.calls) == 0 })
-	r.leaving = false
-	return err
-}
-
-// cancelCarrier asks the TMS to stop, also where the reply to our request was never seen.
-func (r *run) cancelCarrier(ctx workflow.Context) (refusal string, err error) {
-	if r.s.Tenders == 0 {
-		return "", nil
-	}
-	q := protocol.TransportCancel{Shipment: r.s.ID, Tender: r.s.Tenders, Booking: r.s.Booking.Ref, Reason: r.cancelReason()}
-	answer, err := insist(ctx, r, protocol.CancelCarrier, freight.PartnerFailed, "cancel", r.cancelReason(), func() protocol.TransportCancel { return q })
-	if err != nil && !errors.Is(err, errCancelled) {
-		return "", unlessEnds(err)
-	}
-	return answer.Refusal, nil
 }

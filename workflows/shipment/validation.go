@@ -2,10 +2,9 @@ package shipment
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"waybill/workflows/freight"
@@ -19,35 +18,61 @@ func (r *run) validate(ctx workflow.Context) error {
 		return nil
 	}
 	for {
-		if err := r.rate(ctx); err != nil {
+		if err := r.audit(ctx); err != nil {
 			return err
 		}
-		seen := len(r.s.Journey.Invoices)
-		r.s.Findings = freight.Audit(r.s.AuditFacts())
-		if err := r.openDisputes(ctx); err != nil {
-			return err
-		}
-		holds := freight.SellHolds(r.s.Findings)
-		if len(holds) > 0 {
-			if err := r.resolveHolds(ctx, holds, seen); err != nil {
+		if holds := freight.SellHolds(r.s.Findings); len(holds) > 0 {
+			if err := r.resolveHolds(ctx, holds); err != nil {
 				return err
 			}
 			continue
 		}
-		planned, err := r.plan(ctx, seen)
+		r.clear(ctx)
+		planned, err := r.plan(ctx)
 		if err != nil || planned {
 			return err
 		}
 	}
 }
 
+// moreCharges reports whether a carrier's invoice came after the last audit.
+func (r *run) moreCharges() bool { return len(r.s.Journey.Invoices) > r.s.Audited }
+
+// audit rates the charges, runs the rules over exactly what was rated, and asks people about what they can decide.
+func (r *run) audit(ctx workflow.Context) error {
+	for {
+		seen := len(r.s.Journey.Invoices)
+		if err := r.rate(ctx); err != nil {
+			return err
+		}
+		if len(r.s.Journey.Invoices) > seen {
+			continue // they came while the others were rated
+		}
+		r.s.Audited, r.s.Findings = seen, freight.Audit(r.s.AuditFacts())
+		r.holdPayables(ctx)
+		return r.dispute(ctx)
+	}
+}
+
+// holdPayables points out the carrier's charges that nobody can rule on and that stop no invoice of ours.
+func (r *run) holdPayables(ctx workflow.Context) {
+	for _, v := range r.s.Findings {
+		if v.Verdict == freight.Hold && v.Side == freight.Buy && !v.SellHold && !v.Disputable() && !r.s.Exceptions.Answered(freight.PayableHeld, v.ChargeRef, freight.Dismiss) {
+			r.raise(ctx, freight.PayableHeld, v.ChargeRef, v.Reason)
+		}
+	}
+}
+
 // rate asks the contracts. That there is none is a fact for RATE-3, not a failure.
 func (r *run) rate(ctx workflow.Context) error {
-	rating, err := insist(ctx, r, protocol.RateShipment, freight.PartnerFailed, "rating", "contract "+r.s.Terms.Contract, func() protocol.RatingRequest { return r.ratingRequest(true) })
+	err := r.insist(ctx, step[protocol.RatingRequest, freight.Rating]{
+		do: protocol.RateShipment, key: "rating", summary: "rate by contract " + r.s.Terms.Contract, kind: freight.PartnerFailed, ends: protocol.NoContract,
+		in:   func() protocol.RatingRequest { return r.ratingRequest(true) },
+		take: func(rating freight.Rating) { r.s.Rating, r.s.NoContract = &rating, "" },
+	})
 	switch {
 	case err == nil:
-		r.s.Rating, r.s.NoContract = &rating, ""
-		r.note(ctx, freight.AuditRated, waybill, fmt.Sprintf("contract %s version %s: %s", rating.Contract, rating.Version, rating.Total))
+		r.note(ctx, freight.AuditRated, waybill, fmt.Sprintf("contract %s version %s: %s", r.s.Rating.Contract, r.s.Rating.Version, r.s.Rating.Total))
 	case isControl(err):
 		return err
 	default:
@@ -56,16 +81,16 @@ func (r *run) rate(ctx workflow.Context) error {
 	return nil
 }
 
-// resolveHolds waits until something about the holds has changed.
-func (r *run) resolveHolds(ctx workflow.Context, holds []freight.Finding, seen int) error {
-	moreCharges := func() bool { return len(r.s.Journey.Invoices) > seen }
+// resolveHolds waits until something about the holds has changed. A dispute about the carrier's payment alone is
+// waited for by nobody.
+func (r *run) resolveHolds(ctx workflow.Context, holds []freight.Finding) error {
 	for _, h := range holds {
-		if h.Disputable() {
-			continue
+		if !h.Disputable() {
+			return r.park(ctx, kindOf(h), h.ChargeRef, h.Reason, r.moreCharges)
 		}
-		return r.park(ctx, kindOf(h), h.ChargeRef, h.Reason, moreCharges)
 	}
-	return r.await(ctx, func() bool { return len(r.s.OpenDisputes()) == 0 || moreCharges() })
+	asked := func() bool { return slices.ContainsFunc(holds, r.s.Asked) }
+	return r.await(ctx, func() bool { return r.moreCharges() || !asked() && len(r.s.OpenDisputes()) < disputesOpen })
 }
 
 func kindOf(f freight.Finding) freight.ExceptionKind {
@@ -78,72 +103,26 @@ func kindOf(f freight.Finding) freight.ExceptionKind {
 	return freight.ChargesInvalid
 }
 
-// openDisputes opens one for every charge that a person can rule on, whether it stops the customer's invoice
-// or only the carrier's payment.
-func (r *run) openDisputes(ctx workflow.Context) error {
-	for _, f := range r.s.Findings {
-		if !f.Disputable() || r.disputed(f.ChargeRef) {
-			continue
+// clear resolves what stood in the way of the invoice before, and no longer does. A carrier's invoice that cannot be
+// used stays a matter between us and the carrier.
+func (r *run) clear(ctx workflow.Context) {
+	const why = "nothing holds the invoice any more"
+	r.settle(ctx, freight.ContractMissing, "", why)
+	r.settle(ctx, freight.PODMissing, "", why)
+	for _, e := range r.s.Exceptions {
+		if e.Open() && e.Kind == freight.ChargesInvalid && r.s.Journey.Flaw(e.Ref) == "" {
+			r.settle(ctx, e.Kind, e.Ref, why)
 		}
-		if err := r.openDispute(ctx, r.proposal(f)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *run) disputed(chargeRef string) bool {
-	for _, p := range r.s.Disputes {
-		if p.ChargeRef == chargeRef {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *run) proposal(f freight.Finding) freight.Proposal {
-	c, _ := r.s.Journey.Charge(f.ChargeRef)
-	return freight.Proposal{
-		Dispute: freight.DisputeIDOf(r.s.ID, len(r.s.Disputes)+1), Shipment: r.s.ID, Rule: f.Rule, ChargeRef: f.ChargeRef,
-		Code: c.Code, Claimed: f.Actual, Expected: f.Expected, Reason: f.Reason, Evidence: f.Evidence,
-	}
-}
-
-// openDispute starts the dispute's own story and waits until it has started; one that is there already is ours.
-func (r *run) openDispute(ctx workflow.Context, p freight.Proposal) error {
-	in := protocol.DisputeInput{Proposal: p}
-	if c := r.s.Terms.Clocks.Dispute; c > 0 {
-		in.RespondBy = workflow.Now(ctx).Add(c)
-	}
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, r.disputeOptions(p)), protocol.Dispute.Name, in)
-	err := child.GetChildWorkflowExecution().Get(ctx, nil)
-	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return r.park(ctx, freight.PartnerFailed, string(p.Dispute), "the dispute could not be opened: "+protocol.Words(err), nil)
-	}
-	r.s.Disputes = append(r.s.Disputes, p)
-	r.note(ctx, freight.AuditDisputed, waybill, fmt.Sprintf("dispute %s: %s", p.Dispute, p.Reason))
-	r.raise(ctx, freight.ChargeDisputed, string(p.Dispute), p.Reason)
-	return nil
-}
-
-func (r *run) disputeOptions(p freight.Proposal) workflow.ChildWorkflowOptions {
-	return workflow.ChildWorkflowOptions{
-		WorkflowID:            protocol.DisputeWorkflowID(p.Dispute),
-		TaskQueue:             protocol.QueueStories,
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		TypedSearchAttributes: temporal.NewSearchAttributes(searchAttributes(r.s)...),
-		StaticSummary:         fmt.Sprintf("%s of %s: %s claimed, %s by contract", p.Code, p.Shipment, p.Claimed, p.Expected),
 	}
 }
 
 // plan reads what Odoo allows to be billed, and makes the invoice with the record that allows it. It reports
 // false where charges came meanwhile: they are audited first.
-func (r *run) plan(ctx workflow.Context, seen int) (bool, error) {
+func (r *run) plan(ctx workflow.Context) (bool, error) {
 	if err := r.readBillable(ctx); err != nil {
 		return false, err
 	}
-	if len(r.s.Journey.Invoices) > seen {
+	if r.moreCharges() {
 		return false, nil
 	}
 	p, err := freight.PlanOf(r.s, 1, workflow.Now(ctx).UTC().Format("2006-01-02"))
@@ -159,6 +138,7 @@ func (r *run) plan(ctx workflow.Context, seen int) (bool, error) {
 
 // approve makes the validation record, with the hash of exactly the lines that may be posted.
 func (r *run) approve(ctx workflow.Context, p freight.InvoicePlan) {
+	r.settle(ctx, freight.PostingFailed, "plan", "there is something to bill")
 	v := freight.Validation{
 		LinesHash: p.LinesHash(), RatingHash: r.s.Rating.Hash, Contract: r.s.Rating.Contract, Version: r.s.Rating.Version,
 		Policy: r.s.Terms.Policy + "@" + r.s.Terms.Version, Verdict: freight.Worst(r.s.Findings), Findings: r.s.Findings, At: workflow.Now(ctx),
@@ -174,21 +154,19 @@ func (r *run) approve(ctx workflow.Context, p freight.InvoicePlan) {
 func (r *run) readBillable(ctx workflow.Context) error {
 	q := protocol.BillableRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order, Scope: r.s.Terms.Scope, Key: freight.InvoiceKey(r.s.ID, 1)}
 	for {
-		b, err := insist(ctx, r, protocol.ReadBillable, freight.PostingFailed, "billable", r.s.Release.PickingName, func() protocol.BillableRequest { return q })
+		err := r.insist(ctx, step[protocol.BillableRequest, freight.Billable]{
+			do: protocol.ReadBillable, key: "billable", summary: "what may be billed of " + r.s.Release.PickingName, kind: freight.PostingFailed,
+			in:   func() protocol.BillableRequest { return q },
+			take: func(b freight.Billable) { r.s.Billable = &b },
+		})
 		if err != nil {
-			if !isControl(err) {
-				err = r.park(ctx, freight.PostingFailed, "billable", protocol.Words(err), nil)
-			}
-			if err != nil {
-				return err
-			}
-			continue
+			return err
 		}
-		if len(b.Blockers) == 0 {
-			r.s.Billable = &b
+		if len(r.s.Billable.Blockers) == 0 {
+			r.settle(ctx, freight.PostingFailed, "blocked", "nothing blocks it any more")
 			return nil
 		}
-		if err := r.park(ctx, freight.PostingFailed, "billable", strings.Join(b.Blockers, "; "), nil); err != nil {
+		if err := r.park(ctx, freight.PostingFailed, "blocked", strings.Join(r.s.Billable.Blockers, "; "), nil); err != nil {
 			return err
 		}
 	}

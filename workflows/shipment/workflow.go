@@ -3,6 +3,7 @@ package shipment
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -26,7 +27,8 @@ func Workflow(ctx workflow.Context, in protocol.ShipmentInput) (protocol.Shipmen
 		{freight.StageCharges, r.gatherCharges},      // what the carrier asks, in its window
 		{freight.StageValidation, r.validate},        // what may be billed, against what was agreed
 		{freight.StageInvoicing, r.invoice},          // once, whatever happens
-		{freight.StageSettlement, r.settle},          // until nothing is open
+		{freight.StageSettlement, r.awaitPayment},    // until nothing is open
+		{freight.StageClosed, r.closeUp},             // all of it shown and recorded
 	})
 }
 
@@ -38,13 +40,16 @@ type stage struct {
 // errRevalidate sends the story back to validation: what was validated is no longer so.
 var errRevalidate = errors.New("facts have changed since validation")
 
+// errUnsettled sends the story back to settlement: something came while it closed.
+var errUnsettled = errors.New("there is something to settle again")
+
 // errCancelled ends the story on its way to cancellation.
 var errCancelled = errors.New("shipment is cancelled")
 
 // through takes the stages in order, from wherever an earlier run stopped.
 func (r *run) through(ctx workflow.Context, stages []stage) (protocol.ShipmentResult, error) {
-	if r.s.Stage == freight.StageClosed || r.s.Stage == freight.StageCancelled {
-		return r.result(), r.close(ctx, r.s.Stage)
+	if r.s.Stage == freight.StageCancelled {
+		return r.result(), r.close(ctx, freight.StageCancelled)
 	}
 	for i := at(stages, r.s.Stage); i < len(stages); {
 		r.enter(ctx, stages[i].name)
@@ -53,6 +58,8 @@ func (r *run) through(ctx workflow.Context, stages []stage) (protocol.ShipmentRe
 			i++
 		case errors.Is(err, errRevalidate):
 			i = at(stages, freight.StageValidation)
+		case errors.Is(err, errUnsettled):
+			i = at(stages, freight.StageSettlement)
 		case errors.Is(err, errCancelled):
 			if done, err := r.callOff(ctx); done || err != nil {
 				return r.result(), err
@@ -61,16 +68,11 @@ func (r *run) through(ctx workflow.Context, stages []stage) (protocol.ShipmentRe
 			return r.result(), err
 		}
 	}
-	return r.result(), r.close(ctx, freight.StageClosed)
+	return r.result(), nil
 }
 
 func at(stages []stage, name freight.Stage) int {
-	for i, s := range stages {
-		if s.name == name {
-			return i
-		}
-	}
-	return 0
+	return max(0, slices.IndexFunc(stages, func(s stage) bool { return s.name == name }))
 }
 
 func (r *run) result() protocol.ShipmentResult {
@@ -104,48 +106,32 @@ type run struct {
 	inbox workflow.Selector
 
 	calls     []*call // out, in order of their start
-	steps     int     // calls that the story itself waits for, apart from reports
-	shielded  bool    // money is being posted: nothing may call the shipment off now
-	leaving   bool    // handing over: unanswered calls are sent again by the next run
+	shielded  bool    // money is being posted, or the shipment ends: nothing may call it off now
 	cancelled bool    // cancelled in Temporal
-	scans     int     // applied in this run
+	scans     int     // read in this run
 
-	wakeAt time.Time  // when the running timer fires; zero for none
-	shown  attributes // search attributes as last set
-	refs   []freight.Reference
-	filing []string // documents that the status report under way files
-	urgent bool     // the store should hear now, not when the story next rests
+	wakes  []time.Time // when running timers fire
+	shown  attributes  // search attributes as last set
+	urgent bool        // the store should hear now, not when the story next rests
 }
 
 func begin(ctx workflow.Context, in protocol.ShipmentInput) (*run, workflow.Context, error) {
-	r := &run{in: in, s: in.Resume, inbox: workflow.NewNamedSelector(ctx, "inbox")}
+	r := &run{in: in, s: in.Resume, inbox: workflow.NewNamedSelector(ctx, "inbox"), shown: attributesSet(ctx)}
 	if r.s == nil {
 		r.s = &freight.Shipment{ID: in.ID, Since: workflow.Now(ctx), Entered: workflow.Now(ctx), Stage: freight.StageFulfilment}
 		if in.Terms != nil {
 			r.s.Terms = *in.Terms
 		}
 	}
-	r.shown = attributesOf(r.s)
+	if r.s.Stage == freight.StageClosed {
+		r.s.Stage, r.s.Entered = freight.StageSettlement, workflow.Now(ctx) // something came late, or while it closed
+	}
 	// Everything is done in a context of its own: whether a cancellation stops a call is for the story to say.
 	own, _ := workflow.NewDisconnectedContext(ctx)
-	r.hearCancel(ctx)
+	protocol.OnCancel(ctx, r.inbox, func() { r.cancelled = true })
 	r.readMessages(own)
 	err := protocol.ShipmentState.Answer(ctx, func() (freight.Shipment, error) { return *r.s, nil })
 	return r, own, err
-}
-
-// hearCancel lets a cancellation wake the inbox once. A closed Done channel in the selector would look
-// like a message for ever.
-func (r *run) hearCancel(ctx workflow.Context) {
-	heard := workflow.NewBufferedChannel(ctx, 1)
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		ctx.Done().Receive(ctx, nil)
-		heard.SendAsync(true)
-	})
-	r.inbox.AddReceive(heard, func(c workflow.ReceiveChannel, _ bool) {
-		c.ReceiveAsync(nil)
-		r.cancelled = true
-	})
 }
 
 // scansPerRun bounds the signals of one run far under Temporal's 10,000, which it does not announce.
@@ -169,8 +155,6 @@ func (r *run) await(ctx workflow.Context, done func() bool) error {
 	return nil
 }
 
-func (r *run) calledOff() bool { return !r.shielded && (r.cancelled || r.s.Cancel != nil) }
-
 func (r *run) mustHandOver(ctx workflow.Context) bool {
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || r.scans >= scansPerRun
 }
@@ -178,33 +162,54 @@ func (r *run) mustHandOver(ctx workflow.Context) bool {
 // handOver ends this run and lets a fresh one resume in the same stage. Calls are stopped and waited for,
 // while messages are still read; what was unanswered is asked again by the same key.
 func (r *run) handOver(ctx workflow.Context) error {
-	r.leaving = true
-	r.stopCalls()
+	for _, c := range r.calls {
+		c.stop()
+	}
 	for len(r.calls) > 0 || r.inbox.HasPending() {
 		r.inbox.Select(ctx)
 	}
 	if r.cancelled && r.s.Cancel == nil {
-		r.s.Cancel = &freight.CancelRequest{By: "operator", Reason: "cancelled in Temporal", At: workflow.Now(ctx)}
+		wish := r.wish(ctx)
+		r.s.Cancel = &wish
 	}
 	next := r.in
 	next.Resume, next.Terms = r.s, nil
 	return workflow.NewContinueAsNewError(ctx, protocol.Shipment.Name, next)
 }
 
+// closeUp ends a shipment that went its way.
+func (r *run) closeUp(ctx workflow.Context) error {
+	r.note(ctx, freight.AuditClosed, waybill, string(freight.StageClosed))
+	return r.close(ctx, freight.StageClosed)
+}
+
 // close ends the shipment: everything is shown and recorded, every message read.
 func (r *run) close(ctx workflow.Context, as freight.Stage) error {
-	if r.s.Stage != as {
-		r.enter(ctx, as)
-		r.note(ctx, freight.AuditClosed, waybill, string(as))
+	r.enter(ctx, as)
+	why := "the shipment is " + string(as)
+	for _, p := range r.s.OpenDisputes() {
+		r.withdraw(ctx, p, why)
+	}
+	for _, kind := range r.s.Exceptions.OpenKinds() {
+		r.settle(ctx, kind, "", why)
 	}
 	r.shielded, r.urgent = true, true
-	if err := r.await(ctx, r.atRest); err != nil {
+	if err := r.await(ctx, func() bool { return r.atRest() || r.unsettled(as) }); err != nil {
 		return err
+	}
+	if r.unsettled(as) {
+		r.shielded = false
+		return errUnsettled
 	}
 	if r.cancelled && as == freight.StageCancelled {
 		return temporal.NewCanceledError("cancelled in Temporal")
 	}
 	return nil
+}
+
+// unsettled reports whether a shipment that closes has become one that may not.
+func (r *run) unsettled(as freight.Stage) bool {
+	return as == freight.StageClosed && r.s.Invoice != nil && (r.moreCharges() || !r.s.Paid())
 }
 
 // atRest reports whether nothing is out, unread or unsaid.

@@ -15,7 +15,7 @@ import (
 )
 
 // finished fails the test unless the story ended in a stage.
-func (s *story) finished(stage freight.Stage) freight.Shipment {
+func (s *story) finished(stage freight.Stage) *freight.Shipment {
 	s.t.Helper()
 	if !s.IsWorkflowCompleted() {
 		s.t.Fatal("the story has not ended")
@@ -132,26 +132,13 @@ func TestDisputedChargeHoldsTheInvoiceUntilItIsDecided(t *testing.T) {
 	for verdict, want := range map[freight.DisputeVerdict]freight.Money{freight.Approve: usd("690.00"), freight.Reject: usd("650.00")} {
 		t.Run(string(verdict), func(t *testing.T) {
 			s := newStory(t)
-			s.verify = func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) {
-				p := q.Proposal
-				if q.JWS == "forged" {
-					return protocol.DecisionVerified{Reply: freight.DecisionReply{Refusal: "unknown approver"}}, nil
-				}
-				amount := map[freight.DisputeVerdict]freight.Money{freight.Approve: p.Claimed, freight.Reject: p.Expected}[verdict]
-				return protocol.DecisionVerified{Reply: freight.DecisionReply{Applied: true}, Ruling: &freight.Ruling{Dispute: p.Dispute, ChargeRef: p.ChargeRef, Verdict: verdict, Amount: amount, By: "ann", Reason: "checked"}}, nil
-			}
 			s.at(time.Hour, func() { s.scan(carried(s.Now(), "90.00")...) })
-			decide := func(jws string) {
-				if err := s.SignalWorkflowByID("dispute/acme-7/1", protocol.DecisionMade.Name, protocol.SignedDecision{JWS: jws}); err != nil {
-					t.Error(err)
-				}
-			}
-			s.at(2*time.Hour, func() { decide("forged") })
+			s.at(2*time.Hour, func() { s.decide(1, "forged") })
 			s.at(3*time.Hour, func() {
 				if st := s.state(); len(s.plans) != 0 || len(st.OpenDisputes()) != 1 || st.Shown.InvoiceState != freight.InvoiceHeld {
 					t.Errorf("held: %d postings, disputes %+v, shown %+v", len(s.plans), st.Disputes, st.Shown)
 				}
-				decide("signed")
+				s.decide(1, string(verdict))
 			})
 			s.at(4*time.Hour, s.paid)
 			s.run()

@@ -3,6 +3,7 @@ package shipment_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,9 +30,14 @@ type world struct {
 	records  []protocol.RecordRequest
 	cancels  []protocol.TransportCancel
 
+	claim   func() error
 	rate    func(protocol.RatingRequest) (freight.Rating, error)
 	post    func(freight.InvoicePlan) (freight.Invoice, error)
+	commit  func() error
 	verify  func(protocol.DecisionRequest) (protocol.DecisionVerified, error)
+	stop    func() error
+	keep    func() error
+	busy    func() // what PostInvoice waits for, while others are answered
 	refusal string
 	board   func() error // what UpdateStatus waits for or fails with
 }
@@ -55,8 +61,30 @@ func newWorld() *world {
 	w.post = func(p freight.InvoicePlan) (freight.Invoice, error) {
 		return freight.Invoice{Move: 99, Number: "INV/2026/00099", Date: p.Date, Net: p.Net, Tax: usd("0.00"), Total: p.Net, Lines: len(p.Lines)}, nil
 	}
-	w.board = func() error { return nil }
+	fine := func() error { return nil }
+	w.board, w.claim, w.commit, w.stop, w.keep = fine, fine, fine, fine, fine
+	w.busy = func() {}
+	w.verify = func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return decided(q), nil }
 	return w
+}
+
+// decided reads documents as an approver's: "approve", "approve 70.00 USD" or "reject"; all else is forged.
+func decided(q protocol.DecisionRequest) (v protocol.DecisionVerified) {
+	p := q.Proposal
+	v.Reply = freight.DecisionReply{Document: protocol.SignedDecision{JWS: q.JWS}.Hash(), Applied: true}
+	g := freight.Ruling{Dispute: p.Dispute, Proposal: p.Hash(), ChargeRef: p.ChargeRef, Verdict: freight.Approve, Amount: p.Claimed, By: "ann", Reason: "checked"}
+	verb, amount, some := strings.Cut(q.JWS, " ")
+	switch {
+	case verb == "reject":
+		g.Verdict, g.Amount = freight.Reject, p.Expected
+	case verb == "approve" && some:
+		g.Amount = freight.MustMoney(amount)
+	case verb != "approve":
+		v.Reply.Applied, v.Reply.Refusal = false, "unknown approver"
+		return v
+	}
+	v.Ruling = &g
+	return v
 }
 
 // ratingOf has 100.00 of linehaul for the customer, and passes detention through, which the carrier may charge 50.00 for.
@@ -81,7 +109,7 @@ func (w *world) serve(r registry) {
 	protocol.Dispute.Serve(r, dispute.Workflow)
 	serve(r, w, protocol.ClaimDelivery, func(q protocol.ClaimRequest) (freight.Release, error) {
 		w.claims++
-		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}}, nil
+		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}}, w.claim()
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (freight.Booking, error) {
 		w.tenders = append(w.tenders, q.Tender)
@@ -89,19 +117,22 @@ func (w *world) serve(r registry) {
 	})
 	serve(r, w, protocol.CancelCarrier, func(q protocol.TransportCancel) (protocol.TransportCancelled, error) {
 		w.cancels = append(w.cancels, q)
-		return protocol.TransportCancelled{Cancelled: w.refusal == "", Refusal: w.refusal}, nil
+		return protocol.TransportCancelled{Cancelled: w.refusal == "", Refusal: w.refusal}, w.stop()
 	})
 	serve(r, w, protocol.RateShipment, func(q protocol.RatingRequest) (freight.Rating, error) { return w.rate(q) })
 	serve(r, w, protocol.ReadBillable, func(protocol.BillableRequest) (freight.Billable, error) {
 		return freight.Billable{DeliveryLine: 41, Goods: []freight.InvoiceLine{{Ref: "g_40", SaleLine: 40, Product: 8, Description: "Desk", Quantity: "2", UnitPrice: usd("250.00")}}}, nil
 	})
-	serve(r, w, protocol.PostInvoice, func(p freight.InvoicePlan) (freight.Invoice, error) {
+	protocol.PostInvoice.Serve(r, func(_ context.Context, p freight.InvoicePlan) (freight.Invoice, error) {
+		w.busy()
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.plans = append(w.plans, p)
 		return w.post(p)
 	})
 	serve(r, w, protocol.CommitDraft, func(q protocol.DraftRequest) (protocol.Draft, error) {
 		w.drafts = append(w.drafts, q)
-		return protocol.Draft{ID: "D1"}, nil
+		return protocol.Draft{ID: "D1"}, w.commit()
 	})
 	serve(r, w, protocol.TellFinance, func(q protocol.FinanceNotice) (protocol.FinanceReceipt, error) {
 		w.notices = append(w.notices, q)
@@ -109,7 +140,7 @@ func (w *world) serve(r registry) {
 	})
 	serve(r, w, protocol.Record, func(q protocol.RecordRequest) (protocol.Recorded, error) {
 		w.records = append(w.records, q)
-		return protocol.Recorded{}, nil
+		return protocol.Recorded{}, w.keep()
 	})
 	serve(r, w, protocol.ReadTerms, func(protocol.TermsRequest) (freight.Terms, error) { return *terms(), nil })
 	serve(r, w, protocol.VerifyDecision, func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return w.verify(q) })
@@ -171,7 +202,18 @@ func (s *story) scan(scans ...freight.Scan) {
 	s.SignalWorkflow(protocol.Scans.Name, protocol.ScanBatch{Scans: scans})
 }
 
-func (s *story) state() freight.Shipment {
+// decide sends a document to a dispute of the shipment.
+func (s *story) decide(n int, jws string) {
+	if err := s.SignalWorkflowByID(protocol.DisputeWorkflowID(freight.DisputeIDOf(shipmentID, n)), protocol.DecisionMade.Name, protocol.SignedDecision{JWS: jws}); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func (s *story) cancel(by string) {
+	s.SignalWorkflow(protocol.CancelAsked.Name, freight.CancelRequest{By: by, Reason: "order cancelled", At: s.Now()})
+}
+
+func (s *story) state() *freight.Shipment {
 	v, err := s.QueryWorkflow(protocol.ShipmentState.Name)
 	if err != nil {
 		s.t.Fatal(err)
@@ -180,7 +222,7 @@ func (s *story) state() freight.Shipment {
 	if err := v.Get(&st); err != nil {
 		s.t.Fatal(err)
 	}
-	return st
+	return &st
 }
 
 func milestone(m freight.Milestone, at time.Time) freight.Scan {

@@ -1,0 +1,373 @@
+package shipment_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"waybill/internal/historytest"
+	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
+	"waybill/workflows/shipment"
+)
+
+// histories are shipments as releases of Waybill have carried them.
+const histories = historytest.Goldens("testdata/histories")
+
+// soon hands a run over after so few events that a test gets there.
+const soon = "limit.historyCount.suggestContinueAsNew=120"
+
+// situations are the ways for a shipment to go that are recorded.
+func situations() []historytest.Situation {
+	play := func(f func(*live)) func(*testing.T, client.Client) {
+		return func(t *testing.T, c client.Client) { f(newLive(t, c)) }
+	}
+	return []historytest.Situation{
+		{Name: "clean", Play: play(clean)},
+		{Name: "shuffled", Play: play(shuffled)},
+		{Name: "late-pod", Play: play(latePOD)},
+		{Name: "short-delivery", Play: play(shortDelivery)},
+		{Name: "dispute-approved", Play: play(func(l *live) { disputed(l, "approve") })},
+		{Name: "dispute-rejected", Play: play(func(l *live) { disputed(l, "reject") })},
+		{Name: "dispute-of-the-carriers-payment", Play: play(carriersPayment)},
+		{Name: "dispute-withdrawn", Play: play(withdrawn)},
+		{Name: "no-contract-resolved", Play: play(noContract)},
+		{Name: "charges-invalid-then-corrected", Play: play(corrected)},
+		{Name: "billing-outage", Play: play(billingOutage)},
+		{Name: "posting-reply-lost", Play: play(replyLost)},
+		{Name: "posting-refused-then-retried", Play: play(refusedPosting)},
+		{Name: "facts-changed", Play: play(factsChanged)},
+		{Name: "late-charge", Play: play(lateCharge)},
+		{Name: "cancelled-before-pick-up", Play: play(cancelledBefore)},
+		{Name: "cancelled-after-pick-up", Play: play(cancelledAfter)},
+		{Name: "cancelled-in-temporal", Play: play(cancelledInTemporal)},
+		{Name: "abandoned-with-a-dispute-open", Play: play(abandoned)},
+		{Name: "declined-tender", Play: play(declinedTender)},
+		{Name: "garbage-signals", Play: play(garbageSignals)},
+		{Name: "paid-in-part-then-in-full", Play: play(paidInPart)},
+		{Name: "hand-over", Settings: []string{soon}, Runs: 2, Play: play(handedOver)},
+		{Name: "reopened", Play: play(reopened)},
+		{Name: "encrypted", Sealed: true, Play: play(func(l *live) { disputed(l, "approve") })},
+	}
+}
+
+// TestRecord plays each situation on a real server and keeps its history. Those that are there stay.
+func TestRecord(t *testing.T) {
+	histories.Record(t, id, "testdata/keyring.json", situations())
+}
+
+// TestReplay runs today's story over every recorded history.
+func TestReplay(t *testing.T) {
+	histories.Replay(t, "testdata/keyring.json", func(r worker.WorkflowReplayer) { protocol.Shipment.Serve(r, shipment.Workflow) })
+}
+
+func TestRecordedHistoriesAreUnchanged(t *testing.T) { histories.CheckUnchanged(t) }
+
+// begin starts the shipment and waits until the TMS has it.
+func (l *live) begin() {
+	l.t.Helper()
+	l.start(terms())
+	l.quiet()
+}
+
+// finish pays the invoice once it is posted, and waits for the end.
+func (l *live) finish() {
+	l.t.Helper()
+	l.stage(freight.StageSettlement)
+	l.pay(freight.InvoicePaid, "0.00")
+	l.ended()
+}
+
+func clean(l *live) {
+	l.begin()
+	for _, e := range eight(time.Now()) {
+		l.send(e)
+		l.quiet()
+	}
+	l.finish()
+}
+
+func shuffled(l *live) {
+	l.begin()
+	now := time.Now()
+	es := numbered([]freight.Scan{charges(now, ""), pod(now), milestone(freight.Delivered, now), milestone(freight.PickedUp, now), milestone(freight.TenderAccepted, now), milestone(freight.OutForDelivery, now)})
+	l.n = int64(len(es))
+	l.signal(protocol.Scans.Name, protocol.ScanBatch{Scans: es[3:]})
+	l.signal(protocol.Scans.Name, protocol.ScanBatch{Scans: es[:4]})
+	l.signal(protocol.Scans.Name, protocol.ScanBatch{Scans: es})
+	l.finish()
+}
+
+func latePOD(l *live) {
+	quick := terms()
+	quick.Clocks.POD = time.Second
+	l.start(quick)
+	l.quiet()
+	l.send(delivered(time.Now())[:5]...)
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.PODMissing)) == 1 })
+	l.send(pod(time.Now()))
+	l.quiet()
+	l.send(charges(time.Now(), ""))
+	l.finish()
+}
+
+func shortDelivery(l *live) {
+	l.begin()
+	es := carried(time.Now(), "")
+	es[4].Pieces = freight.Pieces{Delivered: 1, Expected: 2}
+	l.send(es...)
+	l.resolve(freight.PODShort, freight.Retry)
+	l.finish()
+}
+
+func disputed(l *live, verdict string) {
+	l.begin()
+	l.send(carried(time.Now(), "90.00")...)
+	l.decide(1, "forged")
+	l.decide(1, verdict)
+	l.finish()
+}
+
+func carriersPayment(l *live) {
+	l.begin()
+	l.send(append(delivered(time.Now()), carrierBill(time.Now(), "C1", charged(freight.Linehaul, "95.00")))...)
+	l.stage(freight.StageSettlement)
+	l.pay(freight.InvoicePaid, "0.00")
+	l.decide(1, "reject")
+	l.ended()
+}
+
+// withdrawn rates the disputed charge anew, by a contract that was corrected.
+func withdrawn(l *live) {
+	l.begin()
+	l.send(carried(time.Now(), "90.00")...)
+	l.until(func(s *freight.Shipment) bool { return len(s.OpenDisputes()) == 1 })
+	l.with(func() {
+		l.rate = func(q protocol.RatingRequest) (freight.Rating, error) {
+			r := ratingOf(q)
+			for i, line := range r.Lines {
+				if line.Side == freight.Buy && line.Code == freight.Detention {
+					r.Lines[i].Amount = usd("90.00")
+				}
+			}
+			return r, nil
+		}
+	})
+	l.send(carrierBill(time.Now(), "C2", charged(freight.Linehaul, "79.00")))
+	l.finish()
+}
+
+func noContract(l *live) {
+	known := false
+	l.rate = func(q protocol.RatingRequest) (freight.Rating, error) {
+		if !known {
+			return freight.Rating{}, protocol.NoContract.Of(errors.New("no contract ACME-2026"))
+		}
+		return ratingOf(q), nil
+	}
+	l.begin()
+	l.send(carried(time.Now(), "")...)
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.ContractMissing)) == 1 })
+	l.with(func() { known = true })
+	l.resolve(freight.ContractMissing, freight.Retry)
+	l.finish()
+}
+
+func corrected(l *live) {
+	l.begin()
+	bad := carrierBill(time.Now(), "C1", charged(freight.Linehaul, "80.00"))
+	bad.Invoice.Total = usd("81.00")
+	l.send(append(delivered(time.Now()), bad)...)
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.ChargesInvalid)) == 1 })
+	l.send(carrierBill(time.Now(), "C1A", charged(freight.Linehaul, "80.00")))
+	l.finish()
+}
+
+func billingOutage(l *live) {
+	down := true
+	l.rate = func(q protocol.RatingRequest) (freight.Rating, error) {
+		if down {
+			return freight.Rating{}, protocol.Transient.Of(errors.New("billing engine is down"))
+		}
+		return ratingOf(q), nil
+	}
+	l.beginUnrated()
+	l.send(carried(time.Now(), "")...)
+	l.until(func(s *freight.Shipment) bool { return s.Shown.Status == freight.StatusDelivered })
+	l.with(func() { down = false })
+	l.finish()
+}
+
+// beginUnrated starts the shipment where the estimate cannot be had.
+func (l *live) beginUnrated() {
+	l.t.Helper()
+	l.start(terms())
+	l.until(func(s *freight.Shipment) bool { return s.Booking.Ref != "" })
+}
+
+func replyLost(l *live) {
+	post, lost := l.post, false
+	l.post = func(p freight.InvoicePlan) (freight.Invoice, error) {
+		if !lost {
+			lost = true
+			return freight.Invoice{}, protocol.Ambiguous.Of(errors.New("no answer in 120 s"))
+		}
+		inv, err := post(p)
+		inv.Adopted = true
+		return inv, err
+	}
+	l.begin()
+	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+func refusedPosting(l *live) {
+	post, closed := l.post, true
+	l.post = func(p freight.InvoicePlan) (freight.Invoice, error) {
+		if closed {
+			return freight.Invoice{}, protocol.Rejected.Of(errors.New("the period is closed in Odoo until 2026-11-30"))
+		}
+		return post(p)
+	}
+	l.begin()
+	l.send(carried(time.Now(), "")...)
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.PostingFailed)) == 1 })
+	l.with(func() { closed = false })
+	l.resolve(freight.PostingFailed, freight.Retry)
+	l.finish()
+}
+
+func factsChanged(l *live) {
+	post, first := l.post, true
+	l.post = func(p freight.InvoicePlan) (freight.Invoice, error) {
+		if first {
+			first = false
+			return freight.Invoice{}, protocol.FactsChanged.Of(errors.New("delivered quantity is 1, was 2"))
+		}
+		return post(p)
+	}
+	l.begin()
+	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+func lateCharge(l *live) {
+	l.begin()
+	l.send(carried(time.Now(), "")...)
+	l.stage(freight.StageSettlement)
+	l.send(carrierBill(time.Now(), "C2", charged(freight.Detention, "50.00")))
+	l.resolve(freight.LateCharge, freight.Dismiss)
+	l.pay(freight.InvoicePaid, "0.00")
+	l.ended()
+}
+
+func (l *live) cancel() {
+	l.t.Helper()
+	l.signal(protocol.CancelAsked.Name, freight.CancelRequest{By: "odoo", Reason: "the delivery was cancelled in Odoo", At: time.Now()})
+}
+
+func cancelledBefore(l *live) {
+	l.begin()
+	l.send(milestone(freight.TenderAccepted, time.Now()))
+	l.cancel()
+	l.ended()
+}
+
+func cancelledAfter(l *live) {
+	l.begin()
+	es := carried(time.Now(), "")
+	l.send(es[:2]...)
+	l.quiet()
+	l.cancel()
+	l.resolve(freight.CancelTooLate, freight.Dismiss)
+	l.send(es[2:]...)
+	l.finish()
+}
+
+func cancelledInTemporal(l *live) {
+	l.begin()
+	if err := l.c.CancelWorkflow(l.t.Context(), id, ""); err != nil {
+		l.t.Fatal(err)
+	}
+	l.ended()
+}
+
+func abandoned(l *live) {
+	l.begin()
+	l.send(append(carried(time.Now(), "90.00"), milestone(freight.Damaged, time.Now()))...)
+	l.until(func(s *freight.Shipment) bool { return len(s.OpenDisputes()) == 1 })
+	l.resolve(freight.FreightInTrouble, freight.Abandon)
+	l.ended()
+}
+
+func declinedTender(l *live) {
+	l.begin()
+	l.send(milestone(freight.TenderDeclined, time.Now()))
+	l.resolve(freight.TenderWasDeclined, freight.Retry)
+	l.until(func(s *freight.Shipment) bool { return s.Tenders == 2 && len(s.Intents) == 0 })
+	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+func garbageSignals(l *live) {
+	l.begin()
+	for _, name := range []string{protocol.Scans.Name, protocol.PaymentSeen.Name, protocol.ResolveAsked.Name, protocol.CancelAsked.Name, protocol.DisputeSettled.Name} {
+		l.signal(name, "garbage")
+		l.signal(name, nil)
+	}
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.MessageUnreadable)) == 1 })
+	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+func paidInPart(l *live) {
+	l.begin()
+	l.send(carried(time.Now(), "")...)
+	l.stage(freight.StageSettlement)
+	l.pay(freight.InvoicePartPaid, "250.00")
+	l.until(func(s *freight.Shipment) bool { return s.Shown.InvoiceState == freight.InvoicePartPaid })
+	l.pay(freight.InvoicePaid, "0.00")
+	l.ended()
+}
+
+// handedOver lets the server ask for a fresh run while the billing engine is down and a rating is out.
+func handedOver(l *live) {
+	down := true
+	l.rate = func(q protocol.RatingRequest) (freight.Rating, error) {
+		if down && len(q.Charges) > 0 {
+			return freight.Rating{}, protocol.Transient.Of(errors.New("billing engine is down"))
+		}
+		return ratingOf(q), nil
+	}
+	l.begin()
+	for _, e := range eight(time.Now()) {
+		l.send(e)
+		l.until(func(s *freight.Shipment) bool { return s.HighWater >= l.n && len(s.Unfiled()) == 0 })
+	}
+	for range 20 {
+		if len(historytest.Runs(l.t, l.c, id)) > 1 {
+			break
+		}
+		l.send(milestone(freight.Delayed, time.Now()))
+		l.until(func(s *freight.Shipment) bool { return s.HighWater >= l.n })
+	}
+	l.with(func() { down = false })
+	l.finish()
+}
+
+// reopened is a charge for a shipment that has closed.
+func reopened(l *live) {
+	clean(l)
+	var final *freight.Shipment
+	l.with(func() { final = l.records[len(l.records)-1].Final })
+	late := carrierBill(time.Now(), "C2", charged(freight.Detention, "50.00"))
+	late.Number = final.HighWater + 1
+	if err := protocol.ReopenShipment(l.t.Context(), l.c, *final, protocol.ScanBatch{Scans: []freight.Scan{late}}); err != nil {
+		l.t.Fatal(err)
+	}
+	l.resolve(freight.LateCharge, freight.Dismiss)
+	l.ended()
+}
