@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -57,7 +58,7 @@ func TestDeliveryIsTimedFromWhenItWasDue(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(srv.Close)
-	l := &load{h: &rig.House{Secrets: map[string]string{"carrier": "whsec_d2F5YmlsbA=="}}, source: "carrier", about: strangers(1), name: "due"}
+	l := &load{h: &rig.House{Secrets: map[string]string{"carrier": "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))}}, source: "carrier", about: strangers(1), name: "due"}
 	shots, err := l.shots(4, 0, 100)
 	if err != nil {
 		t.Fatal(err)

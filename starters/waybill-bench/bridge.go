@@ -119,7 +119,7 @@ const fastest = 12_000
 
 // closedLoops fires as fast as answers come, over few and many connections.
 func (b *bench) closedLoops(ctx context.Context, h *rig.House, name string, about []subject, at64 target) error {
-	l := &load{h: h, source: "carrier", about: about, name: strings.ReplaceAll(name, ", ", "-")}
+	l := &load{h: h, source: "carrier", about: about, name: strings.NewReplacer(", ", "-", " ", "-").Replace(name)}
 	for _, conns := range []int{1, 16, 64} {
 		rate := taken{name: fmt.Sprintf("%s: %s", name, counted(conns, "connection")), unit: "accepted/s"}
 		p50, p99 := taken{name: rate.name + ", half within", unit: "ms"}, taken{name: rate.name + ", 99 % within", unit: "ms"}

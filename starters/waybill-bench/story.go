@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -223,7 +222,10 @@ func each[T any](ts []T, of func(T) float64) (vs []float64) {
 // median is the middle of some values; 0 of none.
 func median(vs []float64) float64 {
 	m, err := stats.Median(vs)
-	return cmp.Or(map[bool]float64{true: m}[err == nil], 0)
+	if err != nil {
+		return 0
+	}
+	return m
 }
 
 // byStage says in words what each stage took, the median over all shipments.
