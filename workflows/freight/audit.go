@@ -220,7 +220,7 @@ func ProofOf(j Journey, want PODRequirement) (missing string) {
 	switch {
 	case want == PODStatus:
 		return ""
-	case want == PODSignature && has(func(d DocumentRef) bool { return d.Signed || d.Kind == DocumentSignature }):
+	case want == PODSignature && has(func(d DocumentRef) bool { return d.Signed }):
 		return ""
 	case want == PODDocument && has(func(d DocumentRef) bool { return d.Kind == DocumentPOD }):
 		return ""

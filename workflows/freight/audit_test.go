@@ -218,7 +218,7 @@ func TestRulingDecidesOneFindingAndNoOther(t *testing.T) {
 func TestProofIsWhatThePolicyWantsAndNothingLess(t *testing.T) {
 	docs := map[string][]freight.DocumentRef{
 		"nothing": nil, "a photo": {{Kind: freight.DocumentPhoto, SHA256: "1"}}, "a POD": {{Kind: freight.DocumentPOD, SHA256: "2"}},
-		"a signed POD": {{Kind: freight.DocumentPOD, SHA256: "3", Signed: true}}, "a signature": {{Kind: freight.DocumentSignature, SHA256: "4"}},
+		"a signed POD": {{Kind: freight.DocumentPOD, SHA256: "3", Signed: true}}, "a signature": {{Kind: freight.DocumentSignature, SHA256: "4", Signed: true}},
 	}
 	for _, tt := range []struct {
 		want freight.PODRequirement
