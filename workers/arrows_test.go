@@ -37,9 +37,9 @@ var (
 // rules are the arrows of the house: all point down.
 var rules = []rule{
 	{[]string{"workflows/freight"}, nil, append([]string{"go.temporal.io"}, outside...)},
-	{[]string{"workflows/protocol"}, []string{"workflows/freight"}, outside},
+	{[]string{"workflows/protocol"}, []string{"workflows/freight", "internal/sabotage"}, outside},
 	{[]string{"workflows"}, words, append([]string{"go.temporal.io/sdk/client", "go.temporal.io/sdk/worker"}, outside...)}, // stories start each other through protocol
-	{[]string{"activities"}, append([]string{".", "internal/store", "internal/partner", "internal/approval"}, words...), nil},
+	{[]string{"activities"}, append([]string{".", "internal/store", "internal/partner", "internal/approval", "internal/sabotage"}, words...), nil},
 	{[]string{"internal"}, append([]string{"internal"}, words...), nil},
 	{[]string{"config"}, append([]string{"internal/approval"}, words...), nil},
 	{assembly, append([]string{"starters", "activities", "internal"}, words...), nil},

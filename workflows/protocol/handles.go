@@ -16,6 +16,8 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+
+	"waybill/internal/sabotage"
 )
 
 // An Activity is a name with the types on both ends of it, the queue it is served from and its policy.
@@ -102,6 +104,9 @@ func (s Signal[T]) SendFrom(ctx workflow.Context, workflowID string, msg T) work
 // raw: a typed receive would drop a garbage payload and then wait inside the selector for the next good one.
 func (s Signal[T]) On(ctx workflow.Context, sel workflow.Selector, f func(T), bad func(error)) {
 	ch := workflow.GetSignalChannelWithOptions(ctx, s.Name, workflow.SignalChannelOptions{Description: s.Text})
+	if sabotage.Listener {
+		ch = listen(ctx, ch)
+	}
 	sel.AddReceive(ch, func(ch workflow.ReceiveChannel, _ bool) {
 		var raw converter.RawValue
 		waiting := ch.Len()
@@ -119,6 +124,21 @@ func (s Signal[T]) On(ctx workflow.Context, sel workflow.Selector, f func(T), ba
 		}
 		f(msg)
 	})
+}
+
+// listen takes messages in a coroutine beside the story, and hands them on a little later. It is in no build but the one
+// that the proof under faults must find out.
+func listen(ctx workflow.Context, ch workflow.ReceiveChannel) workflow.ReceiveChannel {
+	kept := workflow.NewBufferedChannel(ctx, 1000)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var raw converter.RawValue
+			ch.Receive(ctx, &raw)
+			_ = workflow.Sleep(ctx, 300*time.Millisecond) // a cancelled story has no use for it
+			kept.SendAsync(raw)
+		}
+	})
+	return kept
 }
 
 func (s Signal[T]) decode(raw converter.RawValue) (msg T, err error) {
