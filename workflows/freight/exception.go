@@ -54,7 +54,7 @@ const (
 // remedy is how a kind is handled: whose it is, how soon, what may be done, and what to say about it.
 type remedy struct {
 	owner   Owner
-	within  time.Duration // to DueBy; our operating standard, see docs/exceptions.md
+	within  time.Duration // to DueBy; our operating standard
 	actions []Action
 	advice  string
 	holds   bool // the shipment does not close before it is resolved
