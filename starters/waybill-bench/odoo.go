@@ -81,7 +81,7 @@ func (b *bench) posting(ctx context.Context, h *rig.House) error {
 		return warm.err // the first one loads what all others use
 	}
 	idle := taken{name: "a list of 80 orders, nobody posting, 95 % within", unit: "ms", note: "once before each concurrency"}
-	best := 0
+	best, within := 0, true
 	for _, n := range concurrencies() {
 		plans, err := b.sell(ctx, h, 2*max(b.o.postings, 2*n))
 		if err != nil {
@@ -96,7 +96,7 @@ func (b *bench) posting(ctx context.Context, h *rig.House) error {
 		if err != nil {
 			return err
 		}
-		if p95 <= 2*calm.ms {
+		if within = within && p95 <= 2*calm.ms; within {
 			best = n
 		}
 	}
@@ -201,7 +201,7 @@ func planFor(ctx context.Context, h *rig.House, picking int64) (p freight.Invoic
 	if err != nil {
 		return p, err
 	}
-	status := &odoo.Status{Odoo: h.Odoo}
+	status := &odoo.Status{Odoo: h.Odoo, Attempt: func(context.Context) int32 { return 1 }}
 	release, err := status.ClaimDelivery(ctx, protocol.ClaimRequest{Shipment: id, Picking: picking})
 	if err != nil {
 		return p, err
