@@ -201,7 +201,7 @@ func planFor(ctx context.Context, h *rig.House, picking int64) (p freight.Invoic
 	if err != nil {
 		return p, err
 	}
-	status := &odoo.Status{Odoo: h.Odoo, Attempt: func(context.Context) int32 { return 1 }}
+	status := &odoo.Status{Odoo: h.Odoo}
 	release, err := status.ClaimDelivery(ctx, protocol.ClaimRequest{Shipment: id, Picking: picking})
 	if err != nil {
 		return p, err
