@@ -106,6 +106,6 @@ type Validation struct {
 	Version    string    `json:"version"` // of the contract
 	Policy     string    `json:"policy"`
 	Verdict    Verdict   `json:"verdict"`
-	Findings   []Finding `json:"findings"`
+	Findings   []Finding `json:"findings,omitempty"`
 	At         time.Time `json:"at"`
 }

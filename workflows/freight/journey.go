@@ -14,7 +14,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type Mark struct {
 	Milestone  Milestone   `json:"milestone"`
 	At         time.Time   `json:"at"`
-	Key        string      `json:"key"` // of the scan
+	Key        string      `json:"key,omitzero"` // of the scan; none in a closing snapshot
 	Reason     string      `json:"reason,omitzero"`
 	FaultParty FaultParty  `json:"fault,omitzero"`
 	Carrier    CarrierCode `json:"carrier,omitzero"`
@@ -161,7 +161,7 @@ func (j Journey) Furthest() (f Mark) {
 func (j Journey) Carrier() (c CarrierCode) {
 	var f Mark
 	for _, m := range j.Marks {
-		if m.Carrier != "" && (f.Key == "" || byRank(f, m) < 0) {
+		if m.Carrier != "" && (f.Milestone == "" || byRank(f, m) < 0) {
 			f, c = m, m.Carrier
 		}
 	}

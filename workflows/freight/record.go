@@ -1,6 +1,9 @@
 package freight
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AuditKind names what an audit entry is about.
 type AuditKind string
@@ -35,7 +38,7 @@ type AuditEntry struct {
 	Kind   AuditKind `json:"kind"`
 	Stage  Stage     `json:"stage"`
 	Actor  string    `json:"actor"` // a person, or "waybill"
-	Detail string    `json:"detail"`
+	Detail string    `json:"detail,omitzero"`
 }
 
 // View is the row that reports, metrics and lists of the past are made of.
@@ -70,4 +73,41 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 		v.InvoiceKey = s.Plan.Key
 	}
 	return v
+}
+
+// Final is what the store keeps of a shipment that has closed: all but what is on its way there, or there already.
+func (s *Shipment) Final() *Shipment {
+	f := *s
+	f.Unsaid, f.Unregistered, f.Intents, f.Replies = nil, nil, nil, nil
+	f.Journey.Marks = slices.Clone(f.Journey.Marks)
+	for i := range f.Journey.Marks {
+		f.Journey.Marks[i].Key = "" // the store has the scans
+	}
+	if f.Billable != nil {
+		b := *f.Billable
+		b.Goods, b.Blockers = nil, nil // what was billed of them is in Plan
+		f.Billable = &b
+	}
+	if f.Validation != nil {
+		v := *f.Validation
+		v.Findings = nil // they are in Findings, and the audit trail has their verdict
+		f.Validation = &v
+	}
+	f.Rating = f.Rating.withoutBuyTrace()
+	return &f
+}
+
+// withoutBuyTrace leaves out how the carrier's amounts were reached: that is the evidence of findings.
+func (r *Rating) withoutBuyTrace() *Rating {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.Lines = slices.Clone(r.Lines)
+	for i, l := range out.Lines {
+		if l.Side == Buy {
+			out.Lines[i].Trace = nil
+		}
+	}
+	return &out
 }

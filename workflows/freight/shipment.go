@@ -86,18 +86,6 @@ type Shipment struct {
 	Unregistered []Reference `json:"unregistered,omitempty"`
 }
 
-// Final is what the store keeps of a shipment that has closed: all but what is on its way there.
-func (s *Shipment) Final() *Shipment {
-	f := *s
-	f.Unsaid, f.Unregistered, f.Intents, f.Replies = nil, nil, nil, nil
-	if f.Validation != nil {
-		v := *f.Validation
-		v.Findings = nil // they are in Findings, and the audit trail has their verdict
-		f.Validation = &v
-	}
-	return &f
-}
-
 // Decided is a dispute with the decision that ended it, as its approver signed it.
 type Decided struct {
 	Dispute DisputeID `json:"dispute"`
@@ -225,7 +213,7 @@ func (s *Shipment) Carrier() CarrierCode {
 // Note adds an audit entry; the store receives it with the next record.
 func (s *Shipment) Note(now time.Time, kind AuditKind, actor, detail string) {
 	s.Audits++
-	s.Unsaid = append(s.Unsaid, AuditEntry{N: s.Audits, At: now, Kind: kind, Stage: s.Stage, Actor: actor, Detail: Clip(detail, longestDetail)})
+	s.Unsaid = append(s.Unsaid, AuditEntry{N: s.Audits, At: now.Truncate(time.Millisecond), Kind: kind, Stage: s.Stage, Actor: actor, Detail: Clip(detail, longestDetail)})
 }
 
 // ResolveReply tells the sender of a request to resolve what became of it.

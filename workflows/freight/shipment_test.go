@@ -268,8 +268,16 @@ func TestPaymentOfAWrongFormIsRefused(t *testing.T) {
 
 func TestClosingSnapshotHoldsNothingThatIsOnItsWay(t *testing.T) {
 	s := freight.Shipment{ID: "acme-7", Unsaid: []freight.AuditEntry{{N: 1}}, Intents: []freight.Intent{{Key: "k"}}, Unregistered: []freight.Reference{{Value: "x"}},
+		Journey: freight.Journey{Marks: []freight.Mark{{Milestone: freight.Delivered, Key: "k"}}}, Rating: &freight.Rating{Lines: []freight.RatedLine{{Side: freight.Buy, Trace: []string{"x"}}, {Side: freight.Sell, Trace: []string{"x"}}}},
+		Billable: &freight.Billable{Weight: "60", Goods: []freight.InvoiceLine{{Ref: "g"}}},
 		Findings: []freight.Finding{{Rule: freight.RulePOD}}, Validation: &freight.Validation{LinesHash: "h", Findings: []freight.Finding{{Rule: freight.RulePOD}}}}
 	f := s.Final()
+	if f.Journey.Marks[0].Key != "" || f.Rating.Lines[0].Trace != nil || f.Rating.Lines[1].Trace == nil || f.Billable.Goods != nil || f.Billable.Weight != "60" {
+		t.Errorf("snapshot %+v", f)
+	}
+	if s.Journey.Marks[0].Key != "k" || s.Rating.Lines[0].Trace == nil || s.Billable.Goods == nil {
+		t.Error("the snapshot has changed the shipment")
+	}
 	if len(f.Unsaid)+len(f.Intents)+len(f.Unregistered)+len(f.Validation.Findings) != 0 || f.Validation.LinesHash != "h" || len(f.Findings) != 1 || len(s.Validation.Findings) != 1 {
 		b, _ := json.Marshal(f)
 		t.Errorf("snapshot %s", b)

@@ -198,7 +198,7 @@ func TestMessagesOfAWrongFormAreRefused(t *testing.T) {
 // TestTextsForTheUIAreCutWhereTemporalWouldFailTheTask at a character's end.
 func TestTextsForTheUIAreCutWhereTemporalWouldFailTheTask(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringN(0, 500, -1).Draw(t, "text")
+		text := strings.Repeat(rapid.String().Draw(t, "text"), rapid.IntRange(1, 500).Draw(t, "times"))
 		var page protocol.Page
 		for range rapid.IntRange(0, 50).Draw(t, "n") {
 			page.Say("%s", text)

@@ -339,6 +339,50 @@ func TestInvoiceThatComesWhileOursIsPostedIsNotLost(t *testing.T) {
 	s.finished(freight.StageClosed)
 }
 
+// TestFreightIsRatedByWhatWasDelivered: what was ordered may still lie in the warehouse.
+func TestFreightIsRatedByWhatWasDelivered(t *testing.T) {
+	s := newStory(t)
+	s.weight = "60"
+	var weights []string
+	s.rate = func(q protocol.RatingRequest) (freight.Rating, error) {
+		weights = append(weights, q.Weight)
+		return ratingOf(q), nil
+	}
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")...) })
+	s.at(2*time.Hour, s.paid)
+	s.run()
+	if s.finished(freight.StageClosed); !slices.Equal(weights, []string{"120", "60"}) {
+		t.Errorf("rated %v kg, want the estimate by the order's weight and the invoice by the delivery's", weights)
+	}
+}
+
+// TestWhatBlocksThePostingDoesNotKeepTheChargesFromBeingAudited, and is looked at again by itself when charges come.
+func TestWhatBlocksThePostingDoesNotKeepTheChargesFromBeingAudited(t *testing.T) {
+	s := newStory(t)
+	s.blockers = []string{"delivery WH/OUT/7 is not validated in Odoo: validate it"}
+	s.at(time.Hour, func() {
+		s.scan(append(delivered(s.Now()), carrierBill(s.Now(), "C1", charged(freight.Linehaul, "95.00")))...)
+	})
+	s.at(2*time.Hour, func() {
+		st := s.state()
+		if len(s.plans) != 0 || len(st.OpenDisputes()) != 1 || !slices.Contains(st.Exceptions.OpenKinds(), freight.PostingFailed) {
+			t.Errorf("%d postings, disputes %+v, open %v", len(s.plans), st.OpenDisputes(), st.Exceptions.OpenKinds())
+		}
+		s.blockers, s.weight = nil, "60"
+		for _, e := range st.Exceptions {
+			if e.Kind == freight.PostingFailed {
+				s.resolve(e.ID, freight.Retry)
+			}
+		}
+		s.decide(1, "reject")
+	})
+	s.at(3*time.Hour, s.paid)
+	s.run()
+	if s.finished(freight.StageClosed); len(s.plans) != 1 {
+		t.Errorf("%d postings", len(s.plans))
+	}
+}
+
 func TestChargeInAnotherCurrencyStopsTheCarriersPaymentOnly(t *testing.T) {
 	s := newStory(t)
 	s.at(time.Hour, func() {

@@ -83,7 +83,7 @@ func (r *run) callOff(ctx workflow.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.note(ctx, freight.AuditCancelled, wish.By, wish.Reason)
-	r.note(ctx, freight.AuditClosed, waybill, string(freight.StageCancelled))
+	r.note(ctx, freight.AuditClosed, waybill, "")
 	return true, r.close(ctx, freight.StageCancelled)
 }
 

@@ -63,7 +63,7 @@ func TestCancellationDuringPostingComesTooLateHoweverItIsAsked(t *testing.T) {
 			s.at(2*time.Hour, func() { s.paid() })
 			s.run()
 			st := s.finished(freight.StageClosed)
-			if st.Invoice == nil || len(s.cancels) != 0 || !st.Exceptions.Raised(freight.CancelTooLate) {
+			if st.Invoice == nil || len(s.cancels) != 0 || !st.Exceptions.Raised(freight.CancelTooLate) || !strings.Contains(st.Exceptions[0].Detail, "its invoice is being posted") {
 				t.Errorf("invoice %+v, TMS asked to stop %d times, exceptions %+v", st.Invoice, len(s.cancels), st.Exceptions)
 			}
 		})

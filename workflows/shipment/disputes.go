@@ -72,16 +72,16 @@ func (r *run) openDispute(ctx workflow.Context, p freight.Proposal) error {
 
 func (r *run) disputeOptions(in protocol.DisputeInput) workflow.ChildWorkflowOptions {
 	p := in.Proposal
-	attributes := codes(r.s)
+	set := codes(attributesOf(r.s), attributes{})
 	if !in.RespondBy.IsZero() {
-		attributes = append(attributes, protocol.DeadlineAttribute.ValueSet(in.RespondBy))
+		set = append(set, protocol.DeadlineAttribute.ValueSet(in.RespondBy))
 	}
 	return workflow.ChildWorkflowOptions{
 		WorkflowID:            protocol.DisputeWorkflowID(p.Dispute),
 		TaskQueue:             protocol.QueueStories,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		TypedSearchAttributes: temporal.NewSearchAttributes(attributes...),
+		TypedSearchAttributes: temporal.NewSearchAttributes(set...),
 		StaticSummary:         protocol.Summary(fmt.Sprintf("%s of %s: %s claimed, %s by contract", p.Code, p.Shipment, p.Claimed, p.Expected)),
 	}
 }

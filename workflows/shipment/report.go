@@ -170,33 +170,37 @@ func (r *run) runOut(ctx workflow.Context) {
 	}
 }
 
-// attributes are what decides whether the search attributes are set anew; the others ride along.
-type attributes struct {
-	stage string
-	open  string
-}
+// attributes are the search attributes, as they are or should be.
+type attributes struct{ stage, open, customer, carrier string }
 
 // attributesOf are the attributes as they should be.
 func attributesOf(s *freight.Shipment) attributes {
-	return attributes{string(s.Stage), strings.Join(openKinds(s), " ")}
+	return attributes{string(s.Stage), strings.Join(openKinds(s), " "), protocol.Code(s.Release.Customer), protocol.Code(s.Carrier())}
 }
 
 // attributesSet are the attributes as they are, whoever set them: the start, or an earlier run.
-func attributesSet(ctx workflow.Context) attributes {
+func attributesSet(ctx workflow.Context) (a attributes) {
 	set := workflow.GetTypedSearchAttributes(ctx)
-	stage, _ := set.GetKeyword(protocol.StageAttribute)
 	open, _ := set.GetKeywordList(protocol.ExceptionsAttribute)
-	return attributes{stage, strings.Join(open, " ")}
+	a.open = strings.Join(open, " ")
+	a.stage, _ = set.GetKeyword(protocol.StageAttribute)
+	a.customer, _ = set.GetKeyword(protocol.CustomerAttribute)
+	a.carrier, _ = set.GetKeyword(protocol.CarrierAttribute)
+	return a
 }
 
-// showAttributes sets the search attributes when the story rests and they have changed: once a task at most.
+// showAttributes sets the search attributes when the story rests and stage or exceptions have changed, once a task at
+// most. Customer and carrier go with those.
 func (r *run) showAttributes(ctx workflow.Context) {
 	now := attributesOf(r.s)
-	if now == r.shown || !r.resting() && now.open == r.shown.open {
+	if now.stage == r.shown.stage && now.open == r.shown.open || !r.resting() && now.open == r.shown.open {
 		return
 	}
+	as := append(codes(now, r.shown), protocol.StageAttribute.ValueSet(now.stage), deadline(ctx, r.s))
+	if now.open != r.shown.open {
+		as = append(as, protocol.ExceptionsAttribute.ValueSet(openKinds(r.s)))
+	}
 	r.shown = now
-	as := append(codes(r.s), protocol.StageAttribute.ValueSet(now.stage), protocol.ExceptionsAttribute.ValueSet(openKinds(r.s)), deadline(ctx, r.s))
 	if err := workflow.UpsertTypedSearchAttributes(ctx, as...); err != nil {
 		workflow.GetLogger(ctx).Error("search attributes not set", "error", err)
 	}
@@ -210,13 +214,13 @@ func openKinds(s *freight.Shipment) []string {
 	return kinds
 }
 
-// codes are the attributes that say whose the shipment is.
-func codes(s *freight.Shipment) (as []temporal.SearchAttributeUpdate) {
-	if s.Release.Customer != "" {
-		as = append(as, protocol.CustomerAttribute.ValueSet(protocol.Code(s.Release.Customer)))
+// codes are the attributes that say whose the shipment is, where they have changed.
+func codes(now, shown attributes) (as []temporal.SearchAttributeUpdate) {
+	if now.customer != "" && now.customer != shown.customer {
+		as = append(as, protocol.CustomerAttribute.ValueSet(now.customer))
 	}
-	if c := s.Carrier(); c != "" {
-		as = append(as, protocol.CarrierAttribute.ValueSet(protocol.Code(c)))
+	if now.carrier != "" && now.carrier != shown.carrier {
+		as = append(as, protocol.CarrierAttribute.ValueSet(now.carrier))
 	}
 	return as
 }

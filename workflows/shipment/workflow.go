@@ -89,7 +89,7 @@ func (r *run) enter(ctx workflow.Context, s freight.Stage) {
 		return
 	}
 	r.s.Stage, r.s.Entered = s, workflow.Now(ctx)
-	r.note(ctx, freight.AuditStage, waybill, string(s))
+	r.note(ctx, freight.AuditStage, waybill, "")
 }
 
 // waybill is who acts where no person does.
@@ -179,7 +179,7 @@ func (r *run) handOver(ctx workflow.Context) error {
 
 // closeUp ends a shipment that went its way.
 func (r *run) closeUp(ctx workflow.Context) error {
-	r.note(ctx, freight.AuditClosed, waybill, string(freight.StageClosed))
+	r.note(ctx, freight.AuditClosed, waybill, "")
 	return r.close(ctx, freight.StageClosed)
 }
 

@@ -30,16 +30,18 @@ type world struct {
 	records  []protocol.RecordRequest
 	cancels  []protocol.TransportCancel
 
-	claim   func() error
-	rate    func(protocol.RatingRequest) (freight.Rating, error)
-	post    func(freight.InvoicePlan) (freight.Invoice, error)
-	commit  func() error
-	verify  func(protocol.DecisionRequest) (protocol.DecisionVerified, error)
-	stop    func() error
-	keep    func() error
-	busy    func() // what PostInvoice waits for, while others are answered
-	refusal string
-	board   func() error // what UpdateStatus waits for or fails with
+	claim    func() error
+	rate     func(protocol.RatingRequest) (freight.Rating, error)
+	post     func(freight.InvoicePlan) (freight.Invoice, error)
+	commit   func() error
+	verify   func(protocol.DecisionRequest) (protocol.DecisionVerified, error)
+	stop     func() error
+	keep     func() error
+	busy     func() // what PostInvoice waits for, while others are answered
+	refusal  string
+	weight   string       // delivered, as Odoo has it
+	blockers []string     // of a posting, as Odoo has them
+	board    func() error // what UpdateStatus waits for or fails with
 }
 
 const shipmentID = freight.ShipmentID("acme-7")
@@ -121,7 +123,7 @@ func (w *world) serve(r registry) {
 	})
 	serve(r, w, protocol.RateShipment, func(q protocol.RatingRequest) (freight.Rating, error) { return w.rate(q) })
 	serve(r, w, protocol.ReadBillable, func(protocol.BillableRequest) (freight.Billable, error) {
-		return freight.Billable{DeliveryLine: 41, Goods: []freight.InvoiceLine{{Ref: "g_40", SaleLine: 40, Product: 8, Description: "Desk", Quantity: "2", UnitPrice: usd("250.00")}}}, nil
+		return freight.Billable{Weight: w.weight, Pieces: 1, Blockers: w.blockers, DeliveryLine: 41, Goods: []freight.InvoiceLine{{Ref: "g_40", SaleLine: 40, Product: 8, Description: "Desk", Quantity: "2", UnitPrice: usd("250.00")}}}, nil
 	})
 	protocol.PostInvoice.Serve(r, func(_ context.Context, p freight.InvoicePlan) (freight.Invoice, error) {
 		w.busy()
