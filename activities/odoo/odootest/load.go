@@ -49,7 +49,7 @@ func (s *StandIn) loadMove(args []any, kw row) (any, error) {
 		return loadMessage(err.Error()), nil
 	}
 	if x, ok := s.db.external[key]; ok {
-		return loadAnswer(x.id), nil
+		return s.db.reload(x.id, kw)
 	}
 	if s.loading[key] {
 		return loadMessage("could not serialize access due to concurrent update\n"), nil
@@ -62,6 +62,26 @@ func (s *StandIn) loadMove(args []any, kw row) (any, error) {
 	s.mu.Lock()
 	s.db.user = user
 	return s.db.newMove(key, columns, rows, kw)
+}
+
+// reload is load of an invoice that is there: asked not to update it, it writes nothing. Otherwise Odoo overwrites it,
+// adds its lines a second time, and refuses one that is posted.
+func (db *database) reload(id int64, kw row) (any, error) {
+	about, _ := kw["context"].(row)
+	move := db.row("account.move", id)
+	switch {
+	case about["mode"] == "update" && about["noupdate"] == true:
+	case move["state"] == "posted":
+		return loadMessage("You cannot modify the following readonly fields on a posted move: invoice_line_ids"), nil
+	default:
+		for _, l := range db.rowsOf("account.move", move, "invoice_line_ids") {
+			line := cloneRow(l)
+			delete(line, "id")
+			line["sale_line_ids"], line["tax_ids"] = setOf(ids(l["sale_line_ids"])), setOf(ids(l["tax_ids"]))
+			db.mustInsert("account.move.line", line)
+		}
+	}
+	return loadAnswer(id), nil
 }
 
 func (db *database) newMove(key string, columns, rows []any, kw row) (any, error) {
