@@ -88,22 +88,25 @@ func connect(o config.Odoo, login string, password func() (string, error)) *odoo
 
 func (a *app) odooCheck() *cobra.Command {
 	return &cobra.Command{
-		Use: "check", Short: "Prove that the two users have what they need, and name what is missing", Args: cobra.NoArgs,
+		Use: "check", Short: "Prove that the two users have what they need; name what is missing, and what they have beyond it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load((*config.Config).ForOdoo)
 			if err != nil {
 				return err
 			}
-			return a.Judge(odooLacks(cmd.Context(), c.Odoo))
+			ctx, cancel := context.WithTimeout(cmd.Context(), checkWithin)
+			defer cancel()
+			status, money := connect(c.Odoo, c.Odoo.Status.Login, c.Odoo.Status.Password.Reveal), connect(c.Odoo, c.Odoo.Money.Login, c.Odoo.Money.Password.Reveal)
+			missing := odoo.Check(ctx, status, money, c.Odoo.FreightProduct)
+			if len(missing) == 0 {
+				for _, e := range odoo.Excess(ctx, status, money) {
+					a.Say("excess: %s", e)
+				}
+			}
+			return a.Judge(missing)
 		},
 	}
 }
 
 // checkWithin bounds a check of an Odoo that answers nothing.
 const checkWithin = time.Minute
-
-func odooLacks(ctx context.Context, o config.Odoo) []string {
-	ctx, cancel := context.WithTimeout(ctx, checkWithin)
-	defer cancel()
-	return odoo.Check(ctx, connect(o, o.Status.Login, o.Status.Password.Reveal), connect(o, o.Money.Login, o.Money.Password.Reveal), o.FreightProduct)
-}
