@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -77,7 +76,6 @@ type House struct {
 	logs    *os.File
 	servers []*http.Server
 	lines   lines
-	selling sync.Mutex
 }
 
 // Open builds and starts everything. What it started before it failed is stopped again.

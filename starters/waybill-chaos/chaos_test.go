@@ -10,7 +10,7 @@ import (
 )
 
 // seeds reads those that have failed once.
-func seeds(t *testing.T) (os_ []options) {
+func seeds(t *testing.T) (failed []options) {
 	t.Helper()
 	f, err := os.Open("testdata/seeds.txt")
 	if err != nil {
@@ -25,9 +25,9 @@ func seeds(t *testing.T) (os_ []options) {
 		if _, err := fmt.Sscan(s.Text(), &o.seed, &o.shipments, &o.scenarios); err != nil {
 			t.Fatalf("testdata/seeds.txt: %q: %v", s.Text(), err)
 		}
-		os_ = append(os_, o)
+		failed = append(failed, o)
 	}
-	return os_
+	return failed
 }
 
 // TestNothingIsLostDoubledOrWrongWhileEverythingFails runs one seed for a minute of faults, and each seed that has

@@ -144,6 +144,7 @@ func (n *nemesis) worker() *rig.Process { return n.h.Workers[n.rng.IntN(len(n.h.
 
 func (n *nemesis) workerKill(ctx context.Context) error {
 	p := n.worker()
+	n.restarts.Add(1)
 	p.Kill()
 	pause(ctx, n.between(0, 3000))
 	return p.Start()
@@ -215,8 +216,34 @@ func sometimes(rng *rand.Rand, one int, f rig.Fault) func(*http.Request) rig.Fau
 	}
 }
 
+// What a worker may still ask of a system that is down: a probe every so often of each guard it has there, and the
+// few first calls of a queue that was at rest.
+const (
+	shutWithin  = 5 * time.Second
+	probeEvery  = 2 * time.Second
+	firstCalls  = 4
+	guardsOdoo  = 2 // one a user
+	guardsOther = 1
+)
+
+// down cuts every call to a system, and sees that the workers stop calling it.
+func (n *nemesis) down(ctx context.Context, system string, guards int, f *rig.Faults) error {
+	f.Rule(func(*http.Request) rig.Fault { return rig.Fault{Cut: true} })
+	defer f.Rule(nil)
+	pause(ctx, shutWithin)
+	_, before := f.Counts()
+	restarts, span := n.restarts.Load(), n.between(4000, 10_000)
+	pause(ctx, span)
+	_, after := f.Counts()
+	most := len(n.h.Workers) * guards * (int(span/probeEvery) + firstCalls)
+	if calls := after - before; calls > most && n.restarts.Load() == restarts { // a worker that starts has to find out for itself
+		n.violated("breaker", fmt.Sprintf("%s was down, and %d calls reached it in %s; its probes are at most %d", system, calls, span.Round(time.Second), most))
+	}
+	return nil
+}
+
 func (n *nemesis) odooDown(ctx context.Context) error {
-	return n.hurt(ctx, n.between(3000, 10_000), sometimes(n.rng, 1, rig.Fault{Cut: true}), n.h.OdooFaults)
+	return n.down(ctx, "Odoo", guardsOdoo, n.h.OdooFaults)
 }
 
 func (n *nemesis) odooLost(ctx context.Context) error {
@@ -241,7 +268,7 @@ func (n *nemesis) billingFlap(ctx context.Context) error {
 }
 
 func (n *nemesis) billingDown(ctx context.Context) error {
-	return n.hurt(ctx, n.between(5000, 15_000), sometimes(n.rng, 1, rig.Fault{Cut: true}), n.h.BillingFaults)
+	return n.down(ctx, "the billing engine", guardsOther, n.h.BillingFaults)
 }
 
 func (n *nemesis) partnersLost(ctx context.Context) error {
@@ -332,6 +359,7 @@ func (n *nemesis) poison(ctx context.Context) error {
 func (n *nemesis) deploy(ctx context.Context) error {
 	for _, version := range []string{n.next, n.h.Bin} {
 		for _, p := range n.h.Workers {
+			n.restarts.Add(1)
 			p.Stop(20 * time.Second)
 			p.Use(version + "/waybill-worker")
 			if err := p.Start(); err != nil {

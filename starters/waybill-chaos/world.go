@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"waybill/starters/rig"
@@ -26,7 +27,8 @@ type world struct {
 	h *rig.House
 	s *script.Show
 
-	next string // folder of the other version's binaries
+	next     string       // folder of the other version's binaries
+	restarts atomic.Int64 // of workers
 
 	mu         sync.Mutex
 	history    *json.Encoder

@@ -37,7 +37,6 @@ type StatusUpdate struct {
 	Order    int64                `json:"order"`
 	Revision int64                `json:"revision"` // from 1
 	Report   freight.StatusReport `json:"report"`
-	Sure     bool                 `json:"sure,omitzero"` // an earlier write's fate is unknown: read before and after
 	Notes    []ChatterNote        `json:"notes,omitempty"`
 	Proof    *ProofRequest        `json:"proof,omitempty"` // POD documents to file, after the status
 }

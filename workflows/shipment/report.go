@@ -85,11 +85,10 @@ func (r *run) showStatus(ctx workflow.Context) {
 }
 
 func (r *run) statusUpdate() protocol.StatusUpdate {
-	sure := r.s.Intends(statusKey) // an earlier run's write may still arrive
 	r.s.Revision++
 	u := protocol.StatusUpdate{
 		Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order,
-		Revision: r.s.Revision, Report: r.s.Report(), Sure: sure,
+		Revision: r.s.Revision, Report: r.s.Report(),
 	}
 	if docs := r.s.Unfiled(); len(docs) > 0 {
 		u.Proof = &protocol.ProofRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Delivered: r.s.Journey.At(freight.Delivered), Documents: docs}

@@ -2,7 +2,6 @@ package script_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +123,6 @@ func TestWorkerKilledWhilePostingPostsOnce(t *testing.T) {
 		t.Errorf("killed at %v: want all three moments", k.killed)
 	}
 	for _, r := range l.Rows {
-		t.Log(fmt.Sprintf("killed %s: %s posted %s over %s, expected %s", k.killed[string(r.Shipment)], r.Shipment, r.Invoice, r.Net, r.Expected))
+		t.Logf("killed %s: %s posted %s over %s, expected %s", k.killed[string(r.Shipment)], r.Shipment, r.Invoice, r.Net, r.Expected)
 	}
 }

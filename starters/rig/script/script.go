@@ -359,13 +359,9 @@ func (s *Show) insist(ctx context.Context, p *Plan, took func(freight.Shipment) 
 		return err
 	}
 	return s.Await(ctx, "waybill "+args[0]+" "+args[1], s.o.Patience, func() (bool, error) {
-		_, failed := s.CLI(ctx, args...)
+		_, _ = s.CLI(ctx, args...) // it may be queued, or ask while Temporal is down: the shipment shows whether it took
 		st, err := s.State(ctx, p.ID)
-		if err == nil && took(st) {
-			return true, nil
-		}
-		_ = failed // it may have been queued, or have asked while Temporal was down
-		return false, ctx.Err()
+		return err == nil && took(st), ctx.Err()
 	})
 }
 
