@@ -80,7 +80,9 @@ func TestTenderLeavesItsReferencesWithTheBookingsPRO(t *testing.T) {
 func TestRefusedTenderLeavesNothing(t *testing.T) {
 	each(t, func(w *world) {
 		refused := errors.New("no such lane")
-		b, err := w.keeper.Tendering(func(context.Context, protocol.TransportRequest) (freight.Booking, error) { return freight.Booking{}, refused })(
+		b, err := w.keeper.Tendering(func(context.Context, protocol.TransportRequest) (freight.Booking, error) {
+			return freight.Booking{}, refused
+		})(
 			w.Context(), protocol.TransportRequest{Shipment: "acme-1", Record: said(1, freight.AuditClaimed)})
 		if !errors.Is(err, refused) || b.Recorded || len(w.trail()) > 0 {
 			w.Error(b, err, w.trail())
