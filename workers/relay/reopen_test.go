@@ -65,7 +65,9 @@ func (w *closed) work() {
 	keeper := &record.Keeper{Store: w.store, Now: time.Now}
 	stories, status, records := worker.New(w.temporal, protocol.QueueStories, worker.Options{}), worker.New(w.temporal, protocol.QueueStatus, worker.Options{}), worker.New(w.temporal, protocol.QueueRecord, worker.Options{})
 	protocol.Shipment.Serve(stories, shipment.Workflow)
-	protocol.UpdateStatus.Serve(status, func(context.Context, protocol.StatusUpdate) (protocol.StatusWritten, error) { return protocol.StatusWritten{}, nil })
+	protocol.UpdateStatus.Serve(status, func(context.Context, protocol.StatusUpdate) (protocol.StatusWritten, error) {
+		return protocol.StatusWritten{}, nil
+	})
 	protocol.Record.Serve(records, keeper.Record)
 	for _, k := range []worker.Worker{stories, status, records} {
 		if err := k.Start(); err != nil {
