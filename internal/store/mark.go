@@ -79,5 +79,24 @@ func (s *Store) Gaps(ctx context.Context) ([]Gap, error) {
 	return gaps, wrap("gaps", err)
 }
 
+// Last is the newest delivery of a source before a time.
+type Last struct {
+	Source     string    `json:"source"`
+	ID         string    `json:"id"` // the sender's
+	ReceivedAt time.Time `json:"receivedAt"`
+}
+
+// LastBefore is the newest delivery that each source sent before a time.
+func (s *Store) LastBefore(ctx context.Context, before time.Time) ([]Last, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT source, delivery_id, received_at FROM inbox WHERE seq IN (SELECT max(seq) FROM inbox WHERE received_at < $1 GROUP BY source) ORDER BY source`, stamp(before))
+	ls, err := all(rows, err, func(r *sql.Rows) (l Last, err error) {
+		var at string
+		err = r.Scan(&l.Source, &l.ID, &at)
+		l.ReceivedAt = unstamp(at)
+		return l, err
+	})
+	return ls, wrap("last deliveries", err)
+}
+
 // ErrGap means that an audit entry came whose predecessor the store does not have: an older backup was restored.
 var ErrGap = errors.New("one is missing")

@@ -26,7 +26,8 @@ type outage struct {
 	s *script.Show
 
 	Span       time.Duration // how long it was down
-	Opened     time.Duration // from the cut until every worker had stopped calling
+	Opened     time.Duration // from the first call that failed until the worker that made it had stopped calling
+	Learned    int           // calls that failed before every worker had stopped: each finds out for itself
 	Calls      int           // reached the partner while every worker had stopped
 	Probes     int           // of them, as the workers count
 	Waiting    int           // activities that waited for the partner at the end
@@ -103,10 +104,14 @@ func (u *outage) run(ctx context.Context) error {
 	say("the billing engine is down for %s", u.Span)
 	called := u.await(ctx, "the first call that fails", u.Span/2, func() bool { _, hurt := u.h.BillingFaults.Counts(); return hurt > 0 })
 	first := time.Now()
-	if err := errors.Join(called, u.await(ctx, "every breaker opens", shutWithin, func() bool { return u.breakers(ctx) == len(u.h.Workers) })); err != nil {
+	if err := errors.Join(called, u.await(ctx, "the breaker opens", shutWithin, func() bool { return u.breakers(ctx) > 0 })); err != nil {
 		u.violated("%v", err)
 	}
 	u.Opened = time.Since(first)
+	if err := u.await(ctx, "every worker's breaker opens", u.Span/2, func() bool { return u.breakers(ctx) == len(u.h.Workers) }); err != nil {
+		u.violated("%v", err)
+	}
+	u.Learned = u.calls() - u.probes(ctx)
 	if !pause(ctx, settled) {
 		return ctx.Err()
 	}
@@ -209,7 +214,7 @@ func (u *outage) print(l *script.Ledger) {
 	t := table.NewWriter()
 	t.SetOutputMirror(os.Stdout)
 	for _, r := range []table.Row{
-		{"the billing engine was down for", u.Span}, {"from its first failed call until no worker called it", u.Opened.Round(time.Millisecond)},
+		{"the billing engine was down for", u.Span}, {"from the first call that failed until its worker stopped calling", u.Opened.Round(time.Millisecond)}, {"calls that failed until both workers knew", u.Learned},
 		{"calls that reached it from then on", u.Calls}, {"of them probes", u.Probes}, {"activities that waited at the end", u.Waiting},
 		{"of them tried again meanwhile", u.Attempted}, {"from its return until every worker called again", u.Resumed.Round(time.Millisecond)},
 		{"invoices posted, right to the cent", l.InvoicesPosted}, {"violations", len(u.Violations)},
