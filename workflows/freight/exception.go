@@ -53,6 +53,9 @@ const (
 	CustomerService Owner = "customer_service" // speaks with who is to receive the freight
 )
 
+// Owners lists every owner, for the selection field in Odoo.
+func Owners() []Owner { return []Owner{Operations, Finance, CustomerService} }
+
 // Action is what a person may do about an exception.
 type Action string
 

@@ -233,8 +233,8 @@ func TestLongHistoryKeepsItsFirstAndLastStatements(t *testing.T) {
 			t.Fatalf("%d marks from %s to %s", len(j.Marks), j.Marks[0].At, j.Furthest().At)
 		}
 	})
-	if j := fold(scans...); len(j.Marks) != 10 {
-		t.Errorf("%d marks of 5,000 scans", len(j.Marks))
+	if j := fold(scans...); len(j.Marks) != 10 || j.Apply(scans[2500]) || !j.Apply(said(freight.DepartedFacility, -1)) {
+		t.Errorf("%d marks of 5,000 scans, and one between them is news, or one before them none", len(j.Marks))
 	}
 }
 
