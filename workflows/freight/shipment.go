@@ -82,6 +82,7 @@ type Shipment struct {
 	Shown    StatusReport `json:"shown"`            // what Odoo shows
 	Revision int64        `json:"revision"`         // of the status last sent; Odoo keeps the highest
 	Views    int64        `json:"views"`            // revision of the view last sent to the store
+	Said     Stage        `json:"said,omitzero"`    // the stage that record showed
 	Audits   int64        `json:"audits"`           // number of the last audit entry made
 	Unsaid   []AuditEntry `json:"unsaid,omitempty"` // audit entries the store does not have yet
 	// Unregistered are the numbers under which partners speak of it that the store does not have yet.
