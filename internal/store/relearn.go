@@ -14,7 +14,7 @@ import (
 // on. It may come again, and changes nothing that is newer. Lost is how many entries were marked.
 func (s *Store) Relearn(ctx context.Context, sh freight.Shipment) (lost int64, err error) {
 	err = s.tx(ctx, "relearn", func(t *sql.Tx) error {
-		if err := putView(ctx, t, sh.ViewAt(sh.Views, s.now())); err != nil {
+		if _, err := putView(ctx, t, sh.ViewAt(sh.Views, s.now())); err != nil {
 			return err
 		}
 		if _, err := t.ExecContext(ctx, `INSERT INTO outbox (shipment, last) VALUES ($1, $2) ON CONFLICT (shipment) DO UPDATE
