@@ -23,6 +23,7 @@ const (
 // tell brings Odoo, the store, the Temporal UI and the clock up to date, before the story waits.
 func (r *run) tell(ctx workflow.Context) {
 	r.runOut(ctx)
+	r.watch(ctx)
 	r.verifyDecisions(ctx)
 	r.estimate(ctx)
 	r.showStatus(ctx)
@@ -59,7 +60,7 @@ func (r *run) statusDue() bool {
 	if !r.s.Journey.Accepted() {
 		now.Tracking = r.s.Shown.Tracking // the carrier's number goes with its acceptance
 	}
-	return r.claimed() && (now != r.s.Shown || len(r.s.Unfiled()) > 0)
+	return r.claimed() && (!now.Same(r.s.Shown) || len(r.s.Unfiled()) > 0)
 }
 
 // showStatus writes status and proof to the delivery in Odoo.
@@ -199,7 +200,7 @@ func (r *run) runOut(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	for _, d := range r.s.Deadlines() {
 		if d.Kind != "" && !d.At.After(now) {
-			r.raise(ctx, d.Kind, "", fmt.Sprintf("%s (due %s)", d.Text, protocol.Minute(d.At)))
+			r.raise(ctx, d.Kind, d.Ref, fmt.Sprintf("%s (due %s)", d.Text, protocol.Minute(d.At)))
 		}
 	}
 }

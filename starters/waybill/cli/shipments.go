@@ -193,12 +193,24 @@ func (a *app) status() *cobra.Command {
 	}
 }
 
+// markText says what happened, to which parcel, and whether it was taken back.
+func markText(j freight.Journey, m freight.Mark) string {
+	text := string(m.Milestone)
+	if m.Parcel != "" {
+		text += ", parcel " + string(m.Parcel)
+	}
+	if j.Retracted(m) {
+		text += ", taken back by " + m.Source
+	}
+	return text
+}
+
 func (a *app) printState(s freight.Shipment) {
 	p := a.Print
 	p("%s  %s  (order %s, delivery %s, customer %s, carrier %s)", s.ID, s.Stage, s.Release.OrderName, s.Release.PickingName, s.Release.Customer, s.Carrier())
 	p("%s", a.link(protocol.ShipmentWorkflowID(s.ID)))
 	for _, m := range s.Journey.Marks {
-		p("  %s  %s", m.At.UTC().Format("2006-01-02 15:04"), m.Milestone)
+		p("  %s  %s", m.At.UTC().Format("2006-01-02 15:04"), markText(s.Journey, m))
 	}
 	for _, inv := range s.Journey.Invoices {
 		p("carrier invoice %s of %s over %s", inv.Number, inv.Carrier, inv.Total)
