@@ -203,8 +203,10 @@ func (s *Store) Unsettled(ctx context.Context, limit int) ([]Unsettled, error) {
 
 // Told notes the payment state that the shipment was told.
 func (s *Store) Told(ctx context.Context, u Unsettled) error {
-	_, err := s.write.ExecContext(ctx, `INSERT INTO payments (move, shipment, told) VALUES ($1, $2, $3) ON CONFLICT (move) DO UPDATE SET told = excluded.told`, u.Move, string(u.Shipment), u.Told)
-	return wrap("told", err)
+	return s.tx(ctx, "told", func(t *sql.Tx) error {
+		_, err := t.ExecContext(ctx, `INSERT INTO payments (move, shipment, told) VALUES ($1, $2, $3) ON CONFLICT (move) DO UPDATE SET told = excluded.told`, u.Move, string(u.Shipment), u.Told)
+		return err
+	})
 }
 
 // View reads a shipment's row; ok is false where there is none.

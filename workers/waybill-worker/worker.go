@@ -305,7 +305,7 @@ func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
 
 func (h *house) servePost(w worker.Worker, g *guard.Guard) {
 	protocol.ReadBillable.Serve(w, guarded(g, h.money.ReadBillable))
-	protocol.PostInvoice.Serve(w, guarded(g, h.money.PostInvoice))
+	protocol.PostInvoice.Serve(w, h.keeper.Posting(guarded(g, h.money.PostInvoice)))
 }
 
 func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
@@ -314,7 +314,7 @@ func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
-	protocol.RequestCarrier.Serve(w, guarded(g, h.tms.RequestTransport))
+	protocol.RequestCarrier.Serve(w, h.keeper.Tendering(guarded(g, h.tms.RequestTransport)))
 	protocol.CancelCarrier.Serve(w, guarded(g, h.tms.CancelTransport))
 }
 
