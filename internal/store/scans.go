@@ -30,12 +30,14 @@ type Incoming struct {
 	Scan       freight.Scan
 	References []freight.Reference
 	Documents  []Document
+	Surprise   string // why it may not be what its sender meant, for people; "" for what is as expected
 }
 
 // Filing is what one delivery was decoded to.
 type Filing struct {
-	Delivery int64
-	Scans    []Incoming
+	Delivery  int64
+	Connector string // the version that read it, as gls@1
+	Scans     []Incoming
 }
 
 // Admission says what became of the scans of a delivery.
@@ -46,7 +48,7 @@ type Admission struct {
 
 // Admit files the scans of one delivery; see AdmitAll.
 func (s *Store) Admit(ctx context.Context, delivery int64, in []Incoming) (Admission, error) {
-	as, err := s.AdmitAll(ctx, []Filing{{delivery, in}})
+	as, err := s.AdmitAll(ctx, []Filing{{Delivery: delivery, Scans: in}})
 	if err != nil {
 		return Admission{}, err
 	}
@@ -75,7 +77,7 @@ func (s *Store) AdmitAll(ctx context.Context, fs []Filing) (as []Admission, err 
 			}
 			delete(mine, f.Delivery) // the same one again in fs is not ours any more
 			for _, in := range f.Scans {
-				if found, err = s.admitOne(ctx, t, f.Delivery, in, &as[i], found); err != nil {
+				if found, err = s.admitOne(ctx, t, f, in, &as[i], found); err != nil {
 					return err
 				}
 			}
@@ -120,32 +122,42 @@ func (s *Store) claim(ctx context.Context, t *sql.Tx, fs []Filing) (map[int64]bo
 	in := places(1, len(seqs), 1)
 	rows, err := t.QueryContext(ctx, `SELECT seq FROM inbox WHERE state = 'pending' AND seq IN (`+in+`) ORDER BY seq`+s.dialect.skipLocked, seqs...)
 	mine := map[int64]bool{}
-	seqs, err = all(rows, err, func(r *sql.Rows) (any, error) {
+	_, err = all(rows, err, func(r *sql.Rows) (any, error) {
 		var seq int64
 		err := r.Scan(&seq)
 		mine[seq] = true
 		return seq, err
 	})
-	if err != nil || len(seqs) == 0 {
-		return mine, err
+	if err != nil {
+		return nil, err
 	}
-	_, err = t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '' WHERE seq IN (`+places(1, len(seqs), 1)+`)`, seqs...)
-	return mine, err
+	by := map[string][]any{}
+	for _, f := range fs {
+		if mine[f.Delivery] {
+			by[f.Connector] = append(by[f.Connector], f.Delivery)
+		}
+	}
+	for connector, seqs := range by {
+		if _, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '', connector = $1 WHERE seq IN (`+places(2, len(seqs), 1)+`)`, append([]any{connector}, seqs...)...); err != nil {
+			return nil, err
+		}
+	}
+	return mine, nil
 }
 
 // admitOne files a scan that is new. If one shipment is meant, the scan joins those that wait for a number.
-func (s *Store) admitOne(ctx context.Context, t *sql.Tx, delivery int64, i Incoming, a *Admission, found []placement) ([]placement, error) {
+func (s *Store) admitOne(ctx context.Context, t *sql.Tx, f Filing, i Incoming, a *Admission, found []placement) ([]placement, error) {
 	for _, d := range i.Documents {
 		if _, err := t.ExecContext(ctx, `INSERT INTO documents (sha256, body, media_type, signer) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING`, d.SHA256, d.Body, d.MediaType, d.Signer); err != nil {
 			return nil, err
 		}
 	}
 	if sabotage.Dedupe {
-		i.Scan.Key += "/" + strconv.FormatInt(delivery, 10)
+		i.Scan.Key += "/" + strconv.FormatInt(f.Delivery, 10)
 	}
 	p := placement{scan: i.Scan, refs: i.References}
-	err := t.QueryRowContext(ctx, `INSERT INTO scans (scan_key, source, delivery, state, refs, scan, at) VALUES ($1, $2, $3, 'unmatched', $4, $5, $6) ON CONFLICT (scan_key) DO NOTHING RETURNING seq`,
-		i.Scan.Key, i.Scan.Source, delivery, toJSON(i.References), toJSON(i.Scan), stamp(s.now())).Scan(&p.seq)
+	err := t.QueryRowContext(ctx, `INSERT INTO scans (scan_key, source, delivery, state, refs, scan, at, connector, surprise) VALUES ($1, $2, $3, 'unmatched', $4, $5, $6, $7, $8) ON CONFLICT (scan_key) DO NOTHING RETURNING seq`,
+		i.Scan.Key, i.Scan.Source, f.Delivery, toJSON(i.References), toJSON(i.Scan), stamp(s.now()), f.Connector, plain(i.Surprise)).Scan(&p.seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		a.Repeats++
 		return found, nil
