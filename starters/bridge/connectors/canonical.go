@@ -20,6 +20,8 @@ import (
 
 // Connector reads deliveries of one kind of source.
 type Connector interface {
+	// ID is its name and version, as gls@1: it is kept with what the connector read.
+	ID() string
 	// Decode returns the scans of a delivery; an error says why it cannot be used, and what its sender should do.
 	Decode(d store.Delivery, now time.Time) ([]store.Incoming, error)
 }
@@ -28,6 +30,9 @@ type Connector interface {
 type Canonical struct{}
 
 var _ Connector = Canonical{}
+
+// ID implements Connector.
+func (Canonical) ID() string { return "canonical@1" }
 
 // The event types.
 const (

@@ -1,0 +1,84 @@
+package declared
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"waybill/starters/bridge/authn"
+	"waybill/starters/bridge/connectors"
+)
+
+// Catalog is every connector that a source may name: those in the folders, of which the first that has a name counts,
+// then those that are written in Go. It may be used by many at a time.
+type Catalog struct {
+	folders  []*Folder
+	partners map[string]connectors.Partner
+	profiles map[string]authn.Profile // of those written in Go, by the connector's name
+	tests    bool
+}
+
+// NewCatalog makes a catalog of folders, of the connectors that come with Waybill and of those written in Go. With
+// tests, deliveries that are marked as a test are taken for true: for a deployment that is one itself.
+func NewCatalog(tests bool, folders ...*Folder) (*Catalog, error) {
+	shipped, err := Shipped()
+	if err != nil {
+		return nil, err
+	}
+	partners, err := connectors.Partners()
+	if err != nil {
+		return nil, err
+	}
+	profiles, err := authn.Known()
+	return &Catalog{append(folders, shipped), partners, profiles, tests}, err
+}
+
+// Entry is a connector with what its source needs at the edge.
+type Entry struct {
+	connectors.Connector
+	Auth    authn.Profile // by which its deliveries are verified, where the source says nothing else
+	Content string        // json or xml
+	Bytes   int64         // of a body
+}
+
+// goBytes bounds the body of a source that is read in Go: a history of 5,000 scans, or a photo in base64.
+const goBytes = 4 << 20
+
+// Find is the connector of a name, as it is now: gls@1, or gls, which is the highest version. An error says why there
+// is none, and what is wrong with the files that may have been meant.
+func (c *Catalog) Find(name string) (Entry, error) {
+	var faults []error
+	for _, f := range c.folders {
+		d, err := f.Find(name)
+		if err == nil {
+			return Entry{d.Accepting(c.tests), d.Auth.Profile, d.Content, d.Limits.Bytes}, nil
+		}
+		faults = append(faults, f.Faults()...)
+	}
+	plain, _, _ := strings.Cut(name, "@")
+	p, ok := c.partners[plain]
+	if !ok || name != p.Name && name != p.ID() {
+		return Entry{}, errors.Join(append(faults, fmt.Errorf("there is no connector %s: see waybill connector list", name))...)
+	}
+	p.Tests = c.tests
+	return Entry{p, c.profiles[plain], "json", goBytes}, nil
+}
+
+// Sources are the connectors of sources by name, as far as they have one of their own.
+type Sources struct {
+	Catalog *Catalog
+	Named   map[string]string // the connector's name by the source's; a source that is not in it sends our own events
+}
+
+// Connector is the connector of a source, as it is now.
+func (s Sources) Connector(source string) (connectors.Connector, error) {
+	name, ok := s.Named[source]
+	if !ok {
+		return connectors.Canonical{}, nil
+	}
+	e, err := s.Catalog.Find(name)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", source, err)
+	}
+	return e.Connector, nil
+}
