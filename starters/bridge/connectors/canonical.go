@@ -26,6 +26,16 @@ type Connector interface {
 	Decode(d store.Delivery, now time.Time) ([]store.Incoming, error)
 }
 
+// Read decodes a delivery, and takes a connector that fails on it for one that cannot read it.
+func Read(c Connector, d store.Delivery, now time.Time) (in []store.Incoming, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("its connector failed on it: %v", p)
+		}
+	}()
+	return c.Decode(d, now)
+}
+
 // Canonical reads CloudEvents of our own schema.
 type Canonical struct{}
 
