@@ -110,6 +110,17 @@ func (s Source) Plain() bool { return s.Connector == "" && !s.HasAuth() }
 // HasAuth reports whether a source says by itself how it is verified.
 func (s Source) HasAuth() bool { return s.Auth != nil && s.Auth != "" }
 
+// ConnectorNames are the connectors of the sources that have one, by the source's name.
+func (c *Config) ConnectorNames() map[string]string {
+	names := map[string]string{}
+	for _, s := range c.Bridge.Sources {
+		if s.Connector != "" {
+			names[s.Name] = s.Connector
+		}
+	}
+	return names
+}
+
 // Connectors are how partners' own forms are read.
 type Connectors struct {
 	Folder    string        `mapstructure:"folder"` // "": those that come with Waybill alone

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -84,7 +85,7 @@ func (h *house) warn(ctx context.Context) {
 
 // lacks asks every system that is connected, all at once.
 func (h *house) lacks(ctx context.Context) []string {
-	proofs := []func(context.Context) []string{h.storeLacks, h.temporalLacks, h.odooLacks}
+	proofs := []func(context.Context) []string{h.storeLacks, h.temporalLacks, h.odooLacks, h.connectorLacks}
 	for _, p := range []struct {
 		key string
 		ask func(context.Context) error
@@ -108,6 +109,22 @@ func (h *house) storeLacks(ctx context.Context) []string {
 		return []string{fmt.Sprintf("a store that can be written: %v: see the rights of store.url, and the room on its disk", err)}
 	}
 	return nil
+}
+
+// connectorLacks says which sources cannot be read, and which files of the folder are not used.
+func (h *house) connectorLacks(context.Context) (lacks []string) {
+	if h.catalog == nil {
+		return nil // said when it was opened
+	}
+	for _, fault := range h.catalog.Faults() {
+		lacks = append(lacks, fmt.Sprintf("a connector that can be used: %v: mend it, and try it with waybill connector test", fault))
+	}
+	for _, source := range slices.Sorted(maps.Keys(h.sources().Named)) {
+		if _, err := h.sources().Connector(source); err != nil {
+			lacks = append(lacks, fmt.Sprintf("%v: put it into connectors.folder, or name another; its deliveries wait", err))
+		}
+	}
+	return lacks
 }
 
 func (h *house) temporalLacks(ctx context.Context) []string {

@@ -1,9 +1,13 @@
 package declared
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
+	"time"
 
 	"waybill/starters/bridge/authn"
 	"waybill/starters/bridge/connectors"
@@ -31,6 +35,38 @@ func NewCatalog(tests bool, folders ...*Folder) (*Catalog, error) {
 	}
 	profiles, err := authn.Known()
 	return &Catalog{append(folders, shipped), partners, profiles, tests}, err
+}
+
+// OpenCatalog makes a catalog with the folder of that path before what comes with Waybill; "" for none.
+func OpenCatalog(dir string, tests bool, now func() time.Time) (*Catalog, error) {
+	if dir == "" {
+		return NewCatalog(tests)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("connectors.folder: %s is no folder that can be read", dir)
+	}
+	f, err := Open(os.DirFS(dir), now)
+	if err != nil {
+		return nil, err
+	}
+	return NewCatalog(tests, f)
+}
+
+// Faults are the files that are not used as they are, with the reason.
+func (c *Catalog) Faults() (faults []error) {
+	for _, f := range c.folders {
+		faults = append(faults, f.Faults()...)
+	}
+	return faults
+}
+
+// Watch looks at the folders again and again until the context ends, and says what has changed.
+func (c *Catalog) Watch(ctx context.Context, every time.Duration, say func(string)) {
+	var all sync.WaitGroup
+	for _, f := range c.folders {
+		all.Go(func() { f.Watch(ctx, every, say) })
+	}
+	all.Wait()
 }
 
 // Entry is a connector with what its source needs at the edge.
