@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -98,6 +100,18 @@ func (c *Catalog) Find(name string) (Entry, error) {
 	}
 	p.Tests = c.tests
 	return Entry{p, c.profiles[plain], "json", goBytes}, nil
+}
+
+// Names are those of every connector in use, without versions, in order.
+func (c *Catalog) Names() []string {
+	names := slices.Collect(maps.Keys(c.partners))
+	for _, f := range c.folders {
+		for _, d := range f.All() {
+			names = append(names, d.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Sources are the connectors of sources by name, as far as they have one of their own.
