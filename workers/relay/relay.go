@@ -30,7 +30,6 @@ type Relay struct {
 	Log        *zap.Logger
 	Idle       time.Duration // between looks when there was nothing; 0: 250 ms
 	Gather     time.Duration // how long a shipment's oldest scan waits for others of its burst
-	Now        func() time.Time
 
 	held map[string]bool // sources whose connector is not there now
 }
@@ -170,7 +169,7 @@ func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store
 		if missing != nil {
 			continue
 		}
-		in, fault := connectors.Read(c, d, r.Now())
+		in, fault := connectors.Read(c, d)
 		if fault != nil {
 			err = errors.Join(err, r.bury(ctx, d, c.ID(), fault))
 			continue

@@ -130,7 +130,7 @@ func newWorld(t *testing.T, db storetest.DB) *world {
 }
 
 func (w *world) relay(holder string) *relay.Relay {
-	return &relay.Relay{Store: w.store, Temporal: w.temporal, Holder: holder, Log: w.log, Now: w.clock.Now}
+	return &relay.Relay{Store: w.store, Temporal: w.temporal, Holder: holder, Log: w.log}
 }
 
 // once makes one look that must not fail.

@@ -174,7 +174,7 @@ func (h *house) serve(ctx context.Context) error {
 	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
-	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
+	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather}
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.store.Health) })

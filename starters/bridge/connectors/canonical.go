@@ -26,14 +26,15 @@ type Connector interface {
 	Decode(d store.Delivery, now time.Time) ([]store.Incoming, error)
 }
 
-// Read decodes a delivery, and takes a connector that fails on it for one that cannot read it.
-func Read(c Connector, d store.Delivery, now time.Time) (in []store.Incoming, err error) {
+// Read decodes a delivery as of when it was received, so that it is read alike whenever that is, and takes a connector
+// that fails on it for one that cannot read it.
+func Read(c Connector, d store.Delivery) (in []store.Incoming, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("its connector failed on it: %v", p)
 		}
 	}()
-	return c.Decode(d, now)
+	return c.Decode(d, d.ReceivedAt)
 }
 
 // Canonical reads CloudEvents of our own schema.
