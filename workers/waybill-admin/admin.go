@@ -23,7 +23,7 @@ type app struct {
 
 func command(on *console.Console) *cobra.Command {
 	a := &app{Console: on}
-	c := console.Group("waybill-admin", "Prepare Odoo and Temporal, look into inbox and audit trail", a.odoo(), a.temporal(), a.inbox(), a.audit())
+	c := console.Group("waybill-admin", "Prepare Odoo and Temporal, look into inbox and audit trail, read deliveries again", a.odoo(), a.temporal(), a.inbox(), a.replay(), a.audit())
 	c.PersistentFlags().StringVar(&a.file, "config", os.Getenv("WAYBILL_CONFIG"), "configuration file of the worker; config/example.yaml has every key")
 	a.JSONFlag(c)
 	return c
