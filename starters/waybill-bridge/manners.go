@@ -147,7 +147,11 @@ func (m *manner) limit() int64 {
 // What is wrong with it leaves the last one in use, and is told.
 func (ms manners) watch(ctx context.Context, catalog *declared.Catalog, every time.Duration, log *zap.Logger) {
 	catalog.Watch(ctx, every, func(news string) {
-		log.Info("connectors_changed", zap.String("news", news))
+		level := zap.InfoLevel
+		if len(catalog.Faults()) > 0 {
+			level = zap.WarnLevel
+		}
+		log.Log(level, "connectors_changed", zap.String("news", news))
 		for _, m := range ms {
 			if err := m.look(); err != nil {
 				log.Error("source_kept_as_it_was", zap.Error(err))

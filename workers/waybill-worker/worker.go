@@ -206,7 +206,11 @@ func (h *house) sources() declared.Sources {
 
 // connectorNews tells of a new version that is in use, and of one that is not and why.
 func (h *house) connectorNews(text string) {
-	h.log.Info("connectors_changed", zap.String("news", text))
+	level := zap.InfoLevel
+	if len(h.catalog.Faults()) > 0 {
+		level = zap.WarnLevel
+	}
+	h.log.Log(level, "connectors_changed", zap.String("news", text))
 }
 
 // hintSource is where the bridge keeps Odoo's hints.
