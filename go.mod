@@ -36,6 +36,8 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
+require github.com/gofrs/flock v0.13.1 // indirect
+
 require (
 	filippo.io/edwards25519 v1.2.0
 	github.com/BurntSushi/toml v1.4.0 // indirect

@@ -12,8 +12,8 @@ import (
 // out altogether is said once.
 func Check(ctx context.Context, status, money Caller, freightProduct string) (missing []string) {
 	s := &inspection{ctx: ctx, user: "status", c: status}
-	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision, fieldProof)
-	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException, fieldProof)
+	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision, fieldProof, fieldPromise, fieldNext, fieldOwner, fieldDue)
+	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException, fieldProof, fieldPromise, fieldNext)
 	for _, r := range append([]right{{"ir.attachment", "create"}, {"mail.message", "create"}}, statusRights...) {
 		s.may(r)
 	}

@@ -98,13 +98,11 @@ func (s *Store) Readmit(ctx context.Context, f Filing) (a Admission, err error) 
 		if err := s.replace(ctx, t, f); err != nil {
 			return err
 		}
-		var found []placement
+		var ps []*placement
 		for _, in := range f.Scans {
-			if found, err = s.admitOne(ctx, t, f, in, &a, found); err != nil {
-				return err
-			}
+			ps = append(ps, placementOf(f, in, &a))
 		}
-		return s.number(ctx, t, found)
+		return s.place(ctx, t, ps)
 	})
 	return a, err
 }

@@ -27,6 +27,7 @@ import (
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
 	"waybill/starters/bridge/connectors/declared"
+	"waybill/workers/fence"
 	"waybill/workers/guard"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
@@ -75,6 +76,7 @@ type house struct {
 	keeper  *record.Keeper
 
 	guards map[string]*guard.Guard // by task queue
+	fence  *fence.Fence            // nil without store or Temporal
 }
 
 // run works until the context ends, or something that cannot go on.
@@ -114,6 +116,9 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	calls, err := telemetry.Calls(h.metrics)
 	if faults[4] = err; err == nil {
 		h.connect(calls)
+	}
+	if h.store != nil && h.temporal != nil {
+		h.fence = fence.New(fence.Options{Temporal: h.temporal, Store: h.store, Tenant: c.Tenant, Every: c.Store.MarkEvery, Log: log})
 	}
 	return h, errors.Join(faults[:]...)
 }
@@ -156,6 +161,26 @@ func (h *house) close() {
 
 // serve works until the context ends, or something that cannot go on. Everything it starts ends with it.
 func (h *house) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.ready) })
+	g.Go(func() error {
+		if err := h.fence.Pass(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return h.work(ctx)
+	})
+	err := g.Wait()
+	h.log.Info("worker_stopped", zap.Error(err))
+	return err
+}
+
+// ready says why nothing can be worked on; nil if it can.
+func (h *house) ready(ctx context.Context) error {
+	return errors.Join(h.fence.Ready(), h.store.Health(ctx))
+}
+
+// work works on a store that is not older than Temporal.
+func (h *house) work(ctx context.Context) error {
 	since, err := time.Parse(time.RFC3339, h.config.Odoo.ReleasedSince)
 	if err != nil {
 		return err // the configuration was checked
@@ -174,15 +199,13 @@ func (h *house) serve(ctx context.Context) error {
 	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
-	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather}
+	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
-	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.store.Health) })
+	g.Go(func() error { return h.fence.Keep(ctx) })
 	g.Go(func() error { h.warn(ctx); return nil })
 	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
-	err = g.Wait()
-	h.log.Info("worker_stopped", zap.Error(err))
-	return err
+	return g.Wait()
 }
 
 // scan looks at Odoo once Odoo lets the user in. Until then each look would fail alike; that the login is refused
@@ -300,7 +323,7 @@ func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
 
 func (h *house) servePost(w worker.Worker, g *guard.Guard) {
 	protocol.ReadBillable.Serve(w, guarded(g, h.money.ReadBillable))
-	protocol.PostInvoice.Serve(w, guarded(g, h.money.PostInvoice))
+	protocol.PostInvoice.Serve(w, h.keeper.Posting(guarded(g, h.money.PostInvoice)))
 }
 
 func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
@@ -309,7 +332,7 @@ func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
-	protocol.RequestCarrier.Serve(w, guarded(g, h.tms.RequestTransport))
+	protocol.RequestCarrier.Serve(w, h.keeper.Tendering(guarded(g, h.tms.RequestTransport)))
 	protocol.CancelCarrier.Serve(w, guarded(g, h.tms.CancelTransport))
 }
 
@@ -318,7 +341,7 @@ func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
-	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
+	protocol.Record.Serve(w, guarded(g, h.fence.Watch(h.keeper.Record)))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
 	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 }
