@@ -27,14 +27,15 @@ type Config struct {
 	Finance Partner            `mapstructure:"finance"`
 	Bridge  Bridge             `mapstructure:"bridge"`
 	// Connectors read what partners send in their own form.
-	Connectors Connectors `mapstructure:"connectors"`
-	Relay      Relay      `mapstructure:"relay"`
-	Queues     []Queue    `mapstructure:"queues"`
-	Policies   File       `mapstructure:"policies"`
-	Approvers  []Approver `mapstructure:"approvers"`
-	Codec      Codec      `mapstructure:"codec"`
-	Metrics    Listen     `mapstructure:"metrics"`
-	Log        Log        `mapstructure:"log"`
+	Connectors  Connectors   `mapstructure:"connectors"`
+	Relay       Relay        `mapstructure:"relay"`
+	Queues      []Queue      `mapstructure:"queues"`
+	Policies    File         `mapstructure:"policies"`
+	Approvers   []Approver   `mapstructure:"approvers"`
+	Subscribers []Subscriber `mapstructure:"subscribers"`
+	Codec       Codec        `mapstructure:"codec"`
+	Metrics     Listen       `mapstructure:"metrics"`
+	Log         Log          `mapstructure:"log"`
 
 	file      string
 	malformed []malformed // what could not be read at all
@@ -180,14 +181,13 @@ var defaults = map[string]any{
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
 	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
-	"policies.file": "", "approvers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
+	"policies.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
 // ForWorker says all that is wrong with what the worker needs.
 func (c *Config) ForWorker() error {
 	f := c.faults()
-	_, err := freight.ShipmentIDOf(c.Tenant, 1)
-	f.want(err == nil, "tenant", string(c.Tenant), "1 to 20 lower-case letters or digits")
+	c.checkTenant(f)
 	c.checkStore(f)
 	c.checkOdoo(f)
 	c.Billing.check(f, "billing")
@@ -200,6 +200,7 @@ func (c *Config) ForWorker() error {
 	c.checkQueues(f)
 	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")
 	c.checkApprovers(f)
+	c.checkSubscribers(f)
 	f.listen("metrics.listen", c.Metrics.Listen)
 	c.checkLog(f)
 	return f.err()
@@ -222,9 +223,15 @@ func (c *Config) ForOdoo() error {
 // ForReplay says all that is wrong with what reading deliveries again needs.
 func (c *Config) ForReplay() error {
 	f := c.faults()
+	c.checkTenant(f)
 	c.checkStore(f)
 	c.checkConnectors(f)
 	return f.err()
+}
+
+func (c *Config) checkTenant(f *faults) {
+	_, err := freight.ShipmentIDOf(c.Tenant, 1)
+	f.want(err == nil, "tenant", string(c.Tenant), "1 to 20 lower-case letters or digits")
 }
 
 func (c *Config) checkConnectors(f *faults) {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,16 +11,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"waybill/activities/notify"
 	"waybill/config"
 	"waybill/internal/console"
 	"waybill/internal/store"
 	"waybill/starters/bridge/connectors"
 	"waybill/starters/bridge/connectors/declared"
+	"waybill/workers/notifier"
 	"waybill/workers/relay"
 )
 
-// replayed is what replay prints for programs.
-type replayed struct {
+// reread is what replay prints for programs.
+type reread struct {
 	Source    string    `json:"source"`
 	Connector string    `json:"connector"`
 	From      time.Time `json:"from"`
@@ -42,19 +45,22 @@ func (a *app) replay() *cobra.Command {
 		Long: "Read stored deliveries of a source again, show what is read otherwise, and file what is new.\n\n" +
 			"Statements that read as before keep their ids and are not said twice; the worker's relay sends what is new to its shipment. What a shipment was\n" +
 			"told is never taken back: a statement that is withdrawn or changed stands there beside the new one. Begin with --dry-run.",
-		RunE: a.withStore(func(ctx context.Context, s *store.Store, _ []string) error {
-			r, err := a.replayOf(q, time.Now())
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load((*config.Config).ForReplay)
 			if err != nil {
 				return err
 			}
-			r.Store = s
-			o, err := r.Run(ctx)
-			done := replayed{q.source, r.Connector.ID(), r.From, r.To, q.dry, o}
-			if shown := a.Show(done, func() { a.printReplay(done) }); err == nil {
-				err = shown
+			r, err := replayOf(c, q)
+			if err != nil {
+				return err
 			}
-			return err
-		}),
+			// What is new is told to subscribers, as what the relay files is.
+			r.Store, err = openStore(cmd.Context(), c.Store.URL, store.WithSubscribers(notifier.Subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
+			if err != nil {
+				return err
+			}
+			return errors.Join(a.runReplay(cmd.Context(), r), r.Store.Close())
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&q.source, "source", "", "whose deliveries")
@@ -68,21 +74,22 @@ func (a *app) replay() *cobra.Command {
 	return c
 }
 
+// runReplay shows what came of a replay, also of one that broke off.
+func (a *app) runReplay(ctx context.Context, r *relay.Replay) error {
+	o, err := r.Run(ctx)
+	done := reread{r.Source, r.Connector.ID(), r.From, r.To, r.DryRun, o}
+	return errors.Join(err, a.Show(done, func() { a.printReplay(done) }))
+}
+
 // replayOf prepares a replay, all but its store.
-func (a *app) replayOf(q asked, now time.Time) (*relay.Replay, error) {
-	c, err := a.load((*config.Config).ForReplay)
-	if err != nil {
-		return nil, err
-	}
+func replayOf(c *config.Config, q asked) (*relay.Replay, error) {
 	from, err := moment("from", q.from)
 	if err != nil {
 		return nil, err
 	}
-	to := now
-	if q.to != "" {
-		if to, err = moment("to", q.to); err != nil {
-			return nil, err
-		}
+	to, err := moment("to", q.to)
+	if err != nil {
+		return nil, err
 	}
 	if !from.Before(to) {
 		return nil, console.Usagef("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
@@ -112,17 +119,7 @@ func readerOf(c *config.Config, q asked) (connectors.Connector, error) {
 	return declared.Sources{Catalog: catalog, Named: named}.Connector(q.source)
 }
 
-// moment reads a time as people write it; a day begins at midnight, UTC.
-func moment(flag, text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, console.Usagef("--%s %q: want 2026-11-24 or 2026-11-24T15:04:05Z", flag, text)
-}
-
-func (a *app) printReplay(r replayed) {
+func (a *app) printReplay(r reread) {
 	var rows []console.Row
 	for _, c := range r.Changes {
 		rows = append(rows, console.Row{c.Delivery, c.DeliveryID, c.Kind, cmp.Or(c.ReadBy, "nobody"), said(c.Was), cmp.Or(said(c.Is), c.Why), c.Shipment})

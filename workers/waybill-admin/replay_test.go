@@ -57,7 +57,7 @@ func replayDesk(t *testing.T) (*desk, *store.Store, connectors.Connector) {
 	t.Helper()
 	d := newDesk(t, "http://127.0.0.1:1")
 	d.connectorOf(1, "A: picked_up")
-	d.config = d.write("replay.yaml", fmt.Sprintf("store: {url: \"sqlite:%[1]s/waybill.db\"}\nconnectors: {folder: %[1]s/connectors}\nbridge: {sources: [{name: parcels, owner: parcel team, contact: p@example.com, connector: acme, secrets: [x]}, {name: tms, owner: o, secrets: [x]}]}\n", d.dir))
+	d.config = d.write("replay.yaml", fmt.Sprintf("tenant: acme\nstore: {url: \"sqlite:%[1]s/waybill.db\"}\nconnectors: {folder: %[1]s/connectors}\nbridge: {sources: [{name: parcels, owner: parcel team, contact: p@example.com, connector: acme, secrets: [x]}, {name: tms, owner: o, secrets: [x]}]}\nsubscribers: [{name: shop, url: \"https://shop.example.com\", secrets: [x]}]\n", d.dir))
 	all, err := declared.OpenCatalog(filepath.Join(d.dir, "connectors"), false, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -83,12 +83,15 @@ func TestReplayShowsTheDifferenceThenFilesWhatIsNew(t *testing.T) {
 	if n, err := s.ScanCounts(t.Context()); err != nil || n["matched"] != 2 {
 		t.Errorf("a dry run leaves %v, %v", n, err)
 	}
-	got := consoletest.FromJSON[replayed](t, d.want(console.Done, "", "", append(window, "--json")...))
+	got := consoletest.FromJSON[reread](t, d.want(console.Done, "", "", append(window, "--json")...))
 	if len(got.Changes) != 1 || got.Changes[0].DeliveryID != "new" || got.Changes[0].Kind != "changed" || got.Changes[0].Was.Milestone != freight.Unclassified || got.Changes[0].Is.Milestone != freight.Delivered ||
 		got.Changes[0].Shipment != "acme-7" || got.Filed != 1 || got.Connector != "acme@2" {
 		t.Errorf("%+v", got)
 	}
-	again := consoletest.FromJSON[replayed](t, d.want(console.Done, "", "", append(window, "--json")...))
+	if st, err := s.SubscriberState(t.Context(), "shop"); err != nil || st.Counts["waiting"] != 1 {
+		t.Errorf("subscribers are told %v, %v", st.Counts, err)
+	}
+	again := consoletest.FromJSON[reread](t, d.want(console.Done, "", "", append(window, "--json")...))
 	if again.Filed != 0 {
 		t.Errorf("a second time it files %d", again.Filed)
 	}
@@ -114,7 +117,7 @@ func TestReplayRefusesWhatItCannotMean(t *testing.T) {
 		args, words string
 	}{
 		{console.Misused, "replay", `required flag(s) "from", "source" not set`},
-		{console.Misused, "replay --source parcels --from yesterday", "want 2026-11-24"},
+		{console.Misused, "replay --source parcels --from yesterday", "write a time such as 2026-11-24T08:00:00Z, or a day"},
 		{console.Misused, "replay --source parcels --from 2026-11-24 --to 2026-11-23", "is not before"},
 		{console.Misused, "replay --source tms --from 2026-11-24 --connector-version 2", "sends our own events"},
 		{console.Misused, "replay --source parcel --from 2026-11-24", "is none of bridge.sources"},

@@ -16,6 +16,7 @@ import (
 
 	"waybill/activities/billing"
 	"waybill/activities/finance"
+	"waybill/activities/notify"
 	"waybill/activities/odoo"
 	"waybill/activities/record"
 	"waybill/activities/tms"
@@ -29,6 +30,7 @@ import (
 	"waybill/starters/bridge/connectors/declared"
 	"waybill/workers/fence"
 	"waybill/workers/guard"
+	"waybill/workers/notifier"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
 	"waybill/workflows/dispute"
@@ -108,7 +110,7 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
 	var faults [6]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
-	h.store, faults[1] = store.Open(ctx, c.Store.URL)
+	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(notifier.Subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
 	h.catalog, faults[5] = declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
 	sdk, err := telemetry.Metrics(h.metrics)
 	faults[2] = err
@@ -203,6 +205,11 @@ func (h *house) work(ctx context.Context) error {
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	g.Go(func() error { return h.fence.Keep(ctx) })
+	n, err := h.notifier()
+	if err != nil {
+		return err
+	}
+	g.Go(func() error { return n.Run(ctx) })
 	g.Go(func() error { h.warn(ctx); return nil })
 	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
 	return g.Wait()
