@@ -39,7 +39,8 @@ type Config struct {
 
 // Store is the database.
 type Store struct {
-	URL string `mapstructure:"url"` // sqlite:PATH or postgres://...
+	URL       string        `mapstructure:"url"`        // sqlite:PATH or postgres://...
+	MarkEvery time.Duration `mapstructure:"mark_every"` // how often store and Temporal note the same number
 }
 
 // Odoo is the ERP, with two users: the one that shows the status has no accounting rights.
@@ -141,7 +142,7 @@ type Approver struct {
 
 // defaults are every key that has a value of its own; a key without one here is not read from the environment.
 var defaults = map[string]any{
-	"tenant": "", "store.url": "sqlite:var/waybill.db",
+	"tenant": "", "store.url": "sqlite:var/waybill.db", "store.mark_every": "1m",
 	"odoo.url": "", "odoo.db": "", "odoo.status.login": "", "odoo.status.password": "", "odoo.money.login": "", "odoo.money.password": "",
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
@@ -160,6 +161,7 @@ func (c *Config) ForWorker() error {
 	c.Billing.check(f, "billing")
 	c.TMS.check(f, "tms")
 	c.Finance.check(f, "finance")
+	f.span("store.mark_every", c.Store.MarkEvery, time.Second, time.Hour)
 	f.span("relay.idle", c.Relay.Idle, 10*time.Millisecond, time.Minute)
 	f.span("relay.gather", c.Relay.Gather, 0, 10*time.Second)
 	c.checkQueues(f)

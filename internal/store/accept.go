@@ -217,8 +217,7 @@ func hashes(ctx context.Context, t *sql.Tx, group []*arrival, fresh map[key]bool
 	if len(args) == 0 {
 		return known, nil
 	}
-	rows, err := t.QueryContext(ctx, `SELECT source, delivery_id, body_sha256 FROM (VALUES `+places(1, len(args)/2, 2)+`) AS asked
-		JOIN inbox ON source = asked.column1 AND delivery_id = asked.column2`, args...) // SQLite reads the whole table for (source, delivery_id) IN (VALUES ...)
+	rows, err := t.QueryContext(ctx, `SELECT source, delivery_id, body_sha256 FROM inbox WHERE (source, delivery_id) IN (VALUES `+places(1, len(args)/2, 2)+`)`, args...)
 	_, err = all(rows, err, func(r *sql.Rows) (k key, err error) {
 		var hash string
 		err = r.Scan(&k.source, &k.id, &hash)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"waybill/workflows/freight"
@@ -157,9 +158,15 @@ func (s *Store) Defer(ctx context.Context, holder string, b Batch, wait time.Dur
 	})
 }
 
-// Closed reports whether the shipment has left its closing snapshot.
-func (s *Store) Closed(ctx context.Context, id freight.ShipmentID) (bool, error) {
-	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM finals WHERE shipment = $1`, string(id)).Scan(&n)
-	return n > 0, wrap("closed", err)
+// Final is the snapshot that a shipment closed with last; ok is false for one that never has.
+func (s *Store) Final(ctx context.Context, id freight.ShipmentID) (final freight.Shipment, ok bool, err error) {
+	var snapshot []byte
+	err = s.read.QueryRowContext(ctx, `SELECT snapshot FROM finals WHERE shipment = $1`, string(id)).Scan(&snapshot)
+	if errors.Is(err, sql.ErrNoRows) {
+		return final, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(snapshot, &final)
+	}
+	return final, err == nil, wrap("final of "+string(id), err)
 }

@@ -36,8 +36,7 @@ func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 			return err
 		}
 		if e.Final != nil {
-			if _, err := t.ExecContext(ctx, `INSERT INTO finals (shipment, revision, snapshot) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET revision = excluded.revision, snapshot = excluded.snapshot
-				WHERE excluded.revision > finals.revision`, string(e.View.Shipment), e.View.Revision, toJSON(e.Final)); err != nil {
+			if err := putFinal(ctx, t, e.View.Revision, e.Final); err != nil {
 				return err
 			}
 		}
@@ -60,6 +59,13 @@ func putView(ctx context.Context, t *sql.Tx, v freight.View) error {
 	return err
 }
 
+// putFinal keeps the snapshot that a shipment closed with, if it is newer than the one it has.
+func putFinal(ctx context.Context, t *sql.Tx, revision int64, final *freight.Shipment) error {
+	_, err := t.ExecContext(ctx, `INSERT INTO finals (shipment, revision, snapshot) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET revision = excluded.revision, snapshot = excluded.snapshot
+		WHERE excluded.revision > finals.revision`, string(final.ID), revision, toJSON(final))
+	return err
+}
+
 func bit(b bool) int {
 	if b {
 		return 1
@@ -79,7 +85,7 @@ func putAudits(ctx context.Context, t *sql.Tx, id freight.ShipmentID, es []freig
 		case e.N <= last:
 			continue
 		case e.N != last+1:
-			return last, fmt.Errorf("audit entry %d of %s follows %d: one is missing", e.N, id, last)
+			return last, fmt.Errorf("audit entry %d of %s follows %d: %w", e.N, id, last, ErrGap)
 		}
 		entry := toJSON(e)
 		head, last = link(head, entry), e.N

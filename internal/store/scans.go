@@ -276,7 +276,7 @@ func registered(ctx context.Context, t *sql.Tx, ps []*placement) (map[number][]r
 		}
 	}
 	for part := range slices.Chunk(args, 2*scansAtOnce) {
-		rows, err := t.QueryContext(ctx, `SELECT kind, value, carrier, shipment, since, until FROM (VALUES `+places(1, len(part)/2, 2)+`) AS asked JOIN refs ON kind = asked.column1 AND value = asked.column2`, part...)
+		rows, err := t.QueryContext(ctx, `SELECT kind, value, carrier, shipment, since, until FROM refs WHERE (kind, value) IN (VALUES `+places(1, len(part)/2, 2)+`)`, part...)
 		if _, err = all(rows, err, func(r *sql.Rows) (n number, err error) {
 			var g registration
 			err = r.Scan(&n.kind, &n.value, &g.carrier, &g.shipment, &g.since, &g.until)

@@ -62,7 +62,7 @@ The run leaves history.jsonl, oracle.json and verdict.json in its folder. Scenar
 	f.StringVar(&o.tags, "tags", "", "build tags of the binaries: a sabotage")
 	f.DurationVar(&o.patience, "patience", 6*time.Minute, "how long one step of a shipment may take, faults included")
 	f.StringVar(&o.seeds, "seeds", "", "file to which a failing seed is added, to be run for ever")
-	c.AddCommand(sabotageCommand())
+	c.AddCommand(sabotageCommand(), outageCommand())
 	return c
 }
 

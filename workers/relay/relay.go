@@ -18,13 +18,20 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge/connectors"
+	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
+
+// Temporal is the part of a Temporal client that the relay uses.
+type Temporal interface {
+	protocol.Signaller
+	protocol.Reopener
+}
 
 // Relay is one worker's relay.
 type Relay struct {
 	Store      *store.Store
-	Temporal   protocol.Signaller
+	Temporal   Temporal
 	Connectors map[string]connectors.Connector // by source; others are canonical
 	Skip       map[string]bool                 // sources someone else reads
 	Holder     string                          // unique to this process
@@ -305,15 +312,32 @@ func (r *Relay) sendOne(ctx context.Context, b store.Batch, sent chan<- store.Ba
 	case !errors.As(err, &missing):
 		return false, err
 	}
-	closed, err := r.Store.Closed(ctx, b.Shipment)
-	if err != nil {
+	final, closed, err := r.Store.Final(ctx, b.Shipment)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if !closed {
+	case !closed:
 		wait := min(leaseSpan<<min(b.Tries, 10), longestWait)
 		r.Log.Warn("shipment_missing", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)), zap.Duration("again_in", wait))
 		return false, r.Store.Defer(ctx, r.Holder, b, wait)
+	case final.Stage == freight.StageCancelled:
+		r.Log.Warn("scans_late", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)))
+		return true, r.Store.Late(ctx, r.Holder, b)
 	}
-	r.Log.Warn("scans_late", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)))
-	return true, r.Store.Late(ctx, r.Holder, b)
+	return r.reopen(ctx, final, b)
+}
+
+// reopen brings what a closed shipment has not read to it: it settles that, and closes again. A batch whose reply was
+// lost may have been read and closed upon meanwhile, as the snapshot then says. Nothing is settled in a cancelled one,
+// so its scans are listed for people instead. Nobody else reopens the shipment while this lease holds, and a call that
+// has not begun by its end is not made any more: so the snapshot is never an older one than the run before had.
+func (r *Relay) reopen(ctx context.Context, final freight.Shipment, b store.Batch) (bool, error) {
+	unread := slices.DeleteFunc(slices.Clone(b.Scans), func(s freight.Scan) bool { return final.HasRead(s.Number) })
+	if len(unread) > 0 {
+		if err := protocol.ReopenShipment(ctx, r.Temporal, final, protocol.ScanBatch{Scans: unread}); err != nil {
+			return false, err
+		}
+		r.Log.Info("shipment_reopened", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(unread)))
+	}
+	return true, r.Store.Sent(ctx, r.Holder, b)
 }

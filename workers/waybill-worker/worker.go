@@ -26,6 +26,7 @@ import (
 	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
+	"waybill/workers/fence"
 	"waybill/workers/guard"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
@@ -73,6 +74,7 @@ type house struct {
 	keeper  *record.Keeper
 
 	guards map[string]*guard.Guard // by task queue
+	fence  *fence.Fence            // nil without store or Temporal
 }
 
 // run works until the context ends, or something that cannot go on.
@@ -111,6 +113,9 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	calls, err := telemetry.Calls(h.metrics)
 	if faults[4] = err; err == nil {
 		h.connect(calls)
+	}
+	if h.store != nil && h.temporal != nil {
+		h.fence = fence.New(fence.Options{Temporal: h.temporal, Store: h.store, Tenant: c.Tenant, Every: c.Store.MarkEvery, Log: log})
 	}
 	return h, errors.Join(faults[:]...)
 }
@@ -153,6 +158,26 @@ func (h *house) close() {
 
 // serve works until the context ends, or something that cannot go on. Everything it starts ends with it.
 func (h *house) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.ready) })
+	g.Go(func() error {
+		if err := h.fence.Pass(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return h.work(ctx)
+	})
+	err := g.Wait()
+	h.log.Info("worker_stopped", zap.Error(err))
+	return err
+}
+
+// ready says why nothing can be worked on; nil if it can.
+func (h *house) ready(ctx context.Context) error {
+	return errors.Join(h.fence.Ready(), h.store.Health(ctx))
+}
+
+// work works on a store that is not older than Temporal.
+func (h *house) work(ctx context.Context) error {
 	since, err := time.Parse(time.RFC3339, h.config.Odoo.ReleasedSince)
 	if err != nil {
 		return err // the configuration was checked
@@ -173,12 +198,10 @@ func (h *house) serve(ctx context.Context) error {
 	host, _ := os.Hostname() // an empty one is told apart by the process id
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
-	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.store.Health) })
+	g.Go(func() error { return h.fence.Keep(ctx) })
 	g.Go(func() error { h.warn(ctx); return nil })
 	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
-	err = g.Wait()
-	h.log.Info("worker_stopped", zap.Error(err))
-	return err
+	return g.Wait()
 }
 
 // scan looks at Odoo once Odoo lets the user in. Until then each look would fail alike; that the login is refused
@@ -300,7 +323,7 @@ func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
-	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
+	protocol.Record.Serve(w, guarded(g, h.fence.Watch(h.keeper.Record)))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
 	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 }

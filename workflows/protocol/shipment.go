@@ -181,10 +181,15 @@ func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, custo
 	return true, nil
 }
 
+// Reopener is the part of a Temporal client that brings a message to a workflow, and starts one that has ended again.
+type Reopener interface {
+	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+}
+
 // ReopenShipment brings scans to a shipment that has closed: it goes on in settlement from its closing snapshot, and
 // closes again when nothing is left to decide. Where it runs, the scans just go there, so that repeating this does
 // no harm.
-func ReopenShipment(ctx context.Context, c client.Client, final freight.Shipment, b ScanBatch) error {
+func ReopenShipment(ctx context.Context, c Reopener, final freight.Shipment, b ScanBatch) error {
 	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final, Edition: Carrying}
 	o := ShipmentStart(in, final.Release.Customer, final.Release.OrderName)
 	o.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
