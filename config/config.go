@@ -18,20 +18,21 @@ import (
 // Config is a whole deployment. A binary validates only what it uses: nothing in it holds before ForWorker,
 // ForBridge or another For has said so.
 type Config struct {
-	Tenant    freight.TenantCode `mapstructure:"tenant"` // first part of every shipment id; never changed
-	Store     Store              `mapstructure:"store"`
-	Odoo      Odoo               `mapstructure:"odoo"`
-	Billing   Partner            `mapstructure:"billing"`
-	TMS       Partner            `mapstructure:"tms"`
-	Finance   Partner            `mapstructure:"finance"`
-	Bridge    Bridge             `mapstructure:"bridge"`
-	Relay     Relay              `mapstructure:"relay"`
-	Queues    []Queue            `mapstructure:"queues"`
-	Policies  File               `mapstructure:"policies"`
-	Approvers []Approver         `mapstructure:"approvers"`
-	Codec     Codec              `mapstructure:"codec"`
-	Metrics   Listen             `mapstructure:"metrics"`
-	Log       Log                `mapstructure:"log"`
+	Tenant      freight.TenantCode `mapstructure:"tenant"` // first part of every shipment id; never changed
+	Store       Store              `mapstructure:"store"`
+	Odoo        Odoo               `mapstructure:"odoo"`
+	Billing     Partner            `mapstructure:"billing"`
+	TMS         Partner            `mapstructure:"tms"`
+	Finance     Partner            `mapstructure:"finance"`
+	Bridge      Bridge             `mapstructure:"bridge"`
+	Relay       Relay              `mapstructure:"relay"`
+	Queues      []Queue            `mapstructure:"queues"`
+	Policies    File               `mapstructure:"policies"`
+	Approvers   []Approver         `mapstructure:"approvers"`
+	Subscribers []Subscriber       `mapstructure:"subscribers"`
+	Codec       Codec              `mapstructure:"codec"`
+	Metrics     Listen             `mapstructure:"metrics"`
+	Log         Log                `mapstructure:"log"`
 
 	file      string
 	malformed []malformed // what could not be read at all
@@ -148,7 +149,7 @@ var defaults = map[string]any{
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
 	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
-	"policies.file": "", "approvers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
+	"policies.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
 // ForWorker says all that is wrong with what the worker needs.
@@ -167,6 +168,7 @@ func (c *Config) ForWorker() error {
 	c.checkQueues(f)
 	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")
 	c.checkApprovers(f)
+	c.checkSubscribers(f)
 	f.listen("metrics.listen", c.Metrics.Listen)
 	c.checkLog(f)
 	return f.err()

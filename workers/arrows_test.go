@@ -39,13 +39,14 @@ var rules = []rule{
 	{[]string{"workflows/freight"}, nil, append([]string{"go.temporal.io"}, outside...)},
 	{[]string{"workflows/protocol"}, []string{"workflows/freight", "internal/sabotage"}, outside},
 	{[]string{"workflows"}, words, append([]string{"go.temporal.io/sdk/client", "go.temporal.io/sdk/worker"}, outside...)}, // stories start each other through protocol
+	{[]string{"activities/notify"}, append([]string{".", "internal/partner", "starters/bridge/webhook"}, words...), nil},   // one code signs what leaves and verifies what comes
 	{[]string{"activities"}, append([]string{".", "internal/store", "internal/partner", "internal/approval", "internal/sabotage"}, words...), nil},
 	{[]string{"internal"}, append([]string{"internal"}, words...), nil},
 	{[]string{"config"}, append([]string{"internal/approval"}, words...), nil},
 	{assembly, append([]string{"starters", "activities", "internal"}, words...), nil},
 	{[]string{"starters/waybill"}, append([]string{"starters/waybill", "starters/bridge/connectors", "internal/approval", "internal/cluster", "internal/console"}, words...), nil},               // people's machines: Temporal, their own key, and partners' payloads as files
 	{[]string{"starters"}, append([]string{"starters/bridge", "config", "internal/store", "internal/telemetry", "internal/console", "internal/sabotage"}, words...), []string{"go.temporal.io"}}, // the edge: the inbox and nothing else
-	{[]string{"workers"}, []string{"workers", "workflows", "activities", "internal", "config", "starters/bridge/connectors"}, nil},
+	{[]string{"workers"}, []string{"workers", "workflows", "activities", "internal", "config", "starters/bridge/connectors", "starters/bridge/webhook"}, nil},
 }
 
 func under(file, folder string) bool { return file == folder || strings.HasPrefix(file, folder+"/") }

@@ -29,7 +29,12 @@ const referenceLife = 90 * 24 * time.Hour
 // may come again. It returns the number of the last audit entry it has.
 func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 	err = s.tx(ctx, "record", func(t *sql.Tx) error {
-		if err := putView(ctx, t, e.View); err != nil {
+		before, err := s.viewBefore(ctx, t, e.View.Shipment)
+		if err != nil {
+			return err
+		}
+		newer, err := putView(ctx, t, e.View)
+		if err != nil {
 			return err
 		}
 		if last, err = putAudits(ctx, t, e.View.Shipment, e.Audits); err != nil {
@@ -40,23 +45,30 @@ func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 				return err
 			}
 		}
-		return s.putReferences(ctx, t, e)
+		if err := s.putReferences(ctx, t, e); err != nil || !newer {
+			return err
+		}
+		return s.announceView(ctx, t, before, e.View) // last: who numbers scans holds the rows of their numbers first, too
 	})
 	return last, err
 }
 
 // putView files a view that is newer than the one it has. Either way the shipment's row is locked, so that two
 // records of one shipment follow each other.
-func putView(ctx context.Context, t *sql.Tx, v freight.View) error {
+func putView(ctx context.Context, t *sql.Tx, v freight.View) (newer bool, err error) {
 	var move int64
 	if v.Invoice != nil {
 		move = v.Invoice.Move
 	}
 	settled := v.Closed || v.InvoiceState == freight.InvoicePaid || v.InvoiceState == freight.InvoiceReversed
-	_, err := t.ExecContext(ctx, `INSERT INTO views (shipment, revision, stage, move, settled, closed, view) VALUES ($1, $2, $3, $4, $5, $6, $7)
+	res, err := t.ExecContext(ctx, `INSERT INTO views (shipment, revision, stage, move, settled, closed, view) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (shipment) DO UPDATE SET revision = excluded.revision, stage = excluded.stage, move = excluded.move, settled = excluded.settled, closed = excluded.closed, view = excluded.view
 		WHERE excluded.revision > views.revision`, string(v.Shipment), v.Revision, string(v.Stage), move, bit(settled), bit(v.Closed), toJSON(v))
-	return err
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // putFinal keeps the snapshot that a shipment closed with, if it is newer than the one it has.

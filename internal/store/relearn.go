@@ -15,7 +15,7 @@ import (
 // how many entries were marked.
 func (s *Store) Relearn(ctx context.Context, sh freight.Shipment) (lost int64, err error) {
 	err = s.tx(ctx, "relearn", func(t *sql.Tx) error {
-		if err := putView(ctx, t, sh.ViewAt(sh.Views, s.now())); err != nil {
+		if _, err := putView(ctx, t, sh.ViewAt(sh.Views, s.now())); err != nil {
 			return err
 		}
 		if sh.Stage == freight.StageClosed || sh.Stage == freight.StageCancelled {

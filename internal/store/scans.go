@@ -361,6 +361,11 @@ func (s *Store) number(ctx context.Context, t *sql.Tx, found []*placement) error
 			return err
 		}
 	}
+	for _, p := range found {
+		if err := s.announceScan(ctx, t, p.shipment, p.scan); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"waybill/workflows/freight"
 )
 
 // Store is an open database. Its methods may be called concurrently.
@@ -21,6 +23,9 @@ type Store struct {
 	read    *sql.DB
 	now     func() time.Time
 	inbox   gate
+
+	subscriptions []Subscription
+	render        func(freight.Event, int64) ([]byte, error)
 
 	mu       sync.Mutex
 	lastMove int64 // where Unsettled goes on

@@ -16,6 +16,7 @@ import (
 
 	"waybill/activities/billing"
 	"waybill/activities/finance"
+	"waybill/activities/notify"
 	"waybill/activities/odoo"
 	"waybill/activities/record"
 	"waybill/activities/tms"
@@ -106,7 +107,7 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
 	var faults [5]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
-	h.store, faults[1] = store.Open(ctx, c.Store.URL)
+	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
 	sdk, err := telemetry.Metrics(h.metrics)
 	faults[2] = err
 	h.temporal, faults[3] = cluster.Dial(ctx, cluster.Options{Logger: telemetry.ForTemporal(h.log), Metrics: sdk, CodecKeyFile: c.Codec.KeyFile})
@@ -199,6 +200,11 @@ func (h *house) work(ctx context.Context) error {
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { return h.fence.Keep(ctx) })
+	n, err := h.notifier()
+	if err != nil {
+		return err
+	}
+	g.Go(func() error { return n.Run(ctx) })
 	g.Go(func() error { h.warn(ctx); return nil })
 	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
 	return g.Wait()

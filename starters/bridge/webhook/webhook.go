@@ -75,14 +75,24 @@ func Sign(secret, id string, at time.Time, body []byte) (string, error) {
 
 // Stamp sets the three headers on a request.
 func Stamp(h http.Header, secret, id string, at time.Time, body []byte) error {
-	signature, err := Sign(secret, id, at, body)
+	key, err := ParseKey(secret)
 	if err != nil {
 		return err
 	}
-	h.Set(IDHeader, id)
-	h.Set(TimestampHeader, strconv.FormatInt(at.Unix(), 10))
-	h.Set(SignatureHeader, signature)
+	StampAll(h, []Key{key}, id, at, body)
 	return nil
+}
+
+// StampAll sets the three headers on a request, with a signature by each key: a receiver that knows one of them takes it.
+func StampAll(h http.Header, keys []Key, id string, at time.Time, body []byte) {
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	signatures := make([]string, len(keys))
+	for i, k := range keys {
+		signatures[i] = k.sign(id, timestamp, body)
+	}
+	h.Set(IDHeader, id)
+	h.Set(TimestampHeader, timestamp)
+	h.Set(SignatureHeader, strings.Join(signatures, " "))
 }
 
 func (k Key) sign(id, timestamp string, body []byte) string {

@@ -1,0 +1,104 @@
+package freight
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// EventKind says what subscribers are told of. The texts are on the wire: none is ever renamed.
+type EventKind string
+
+// The event kinds.
+const (
+	EventMilestone       EventKind = "milestone"        // a partner said what happened to the freight, or when it will
+	EventExceptionOpened EventKind = "exception_opened" // a person must look at it
+	EventExceptionClosed EventKind = "exception_closed"
+	EventInvoicePosted   EventKind = "invoice_posted"
+	EventInvoicePaid     EventKind = "invoice_paid" // residual zero
+)
+
+// EventKinds lists every event kind.
+func EventKinds() []EventKind {
+	return []EventKind{EventMilestone, EventExceptionOpened, EventExceptionClosed, EventInvoicePosted, EventInvoicePaid}
+}
+
+// Event is what subscribers are told of a shipment. It holds no person, no street and nothing of what carriers cost.
+type Event struct {
+	Kind     EventKind  `json:"-"`
+	Shipment ShipmentID `json:"-"`
+	At       time.Time  `json:"-"` // when it happened
+	Fact     string     `json:"-"` // what makes it this event of its kind and no other, within the shipment
+
+	Customer   CustomerCode  `json:"customer,omitzero"`
+	Order      string        `json:"order,omitzero"`
+	Milestone  Milestone     `json:"milestone,omitzero"`
+	Classifier Classifier    `json:"classifier,omitzero"`
+	OccurredAt time.Time     `json:"occurredAt,omitzero"`
+	Carrier    CarrierCode   `json:"carrier,omitzero"`
+	Reason     string        `json:"reason,omitzero"`
+	FaultParty FaultParty    `json:"faultParty,omitzero"`
+	ETA        time.Time     `json:"eta,omitzero"`
+	Pieces     Pieces        `json:"pieces,omitzero"`
+	Exception  ExceptionKind `json:"exception,omitzero"`
+	Invoice    *InvoiceFacts `json:"invoice,omitempty"`
+}
+
+// InvoiceFacts are what a subscriber sees of an invoice.
+type InvoiceFacts struct {
+	Number string `json:"number"`
+	Date   string `json:"date"` // accounting date, YYYY-MM-DD
+	Net    Money  `json:"net"`
+	Tax    Money  `json:"tax"`
+	Total  Money  `json:"total"`
+}
+
+// ID is the same for the same event, whoever makes it and however often: its receivers know a repeat by it.
+func (e Event) ID() string {
+	sum := sha256.Sum256([]byte(string(e.Shipment) + "\n" + string(e.Kind) + "\n" + e.Fact))
+	return "evt_" + hex.EncodeToString(sum[:16])
+}
+
+// ScanEvent is what a scan tells subscribers; ok is false for what is between us and a carrier, and for a code nobody
+// has read. The view says whose shipment it is.
+func ScanEvent(s Scan, v View) (e Event, ok bool) {
+	if s.Milestone == ChargesReceived || s.Milestone == Unclassified {
+		return e, false
+	}
+	return Event{
+		Kind: EventMilestone, Shipment: v.Shipment, At: s.OccurredAt, Fact: s.Key, Customer: v.Customer, Order: v.OrderName,
+		Milestone: s.Milestone, Classifier: s.Classifier, OccurredAt: s.OccurredAt, Carrier: s.Carrier, Reason: s.Reason, FaultParty: s.FaultParty, ETA: s.ETA, Pieces: s.Pieces,
+	}, true
+}
+
+// ViewEvents are what subscribers are told when a shipment's view has become another; the zero view is before the
+// first. What came and went between two views was never shown, and is not told.
+func ViewEvents(before, after View) (es []Event) {
+	tell := func(kind EventKind, fact string) *Event {
+		es = append(es, Event{Kind: kind, Shipment: after.Shipment, At: after.At, Fact: fact + "@" + strconv.FormatInt(after.Revision, 10), Customer: after.Customer, Order: after.OrderName})
+		return &es[len(es)-1]
+	}
+	for _, k := range after.Exceptions {
+		if !slices.Contains(before.Exceptions, k) {
+			tell(EventExceptionOpened, string(k)).Exception = k
+		}
+	}
+	for _, k := range before.Exceptions {
+		if !slices.Contains(after.Exceptions, k) {
+			tell(EventExceptionClosed, string(k)).Exception = k
+		}
+	}
+	if inv := after.Invoice; inv != nil && (before.Invoice == nil || before.Invoice.Move != inv.Move) {
+		tell(EventInvoicePosted, inv.Number).Invoice = inv.facts()
+	}
+	if after.Invoice != nil && after.InvoiceState == InvoicePaid && before.InvoiceState != InvoicePaid {
+		tell(EventInvoicePaid, after.Invoice.Number).Invoice = after.Invoice.facts()
+	}
+	return es
+}
+
+func (i Invoice) facts() *InvoiceFacts {
+	return &InvoiceFacts{Number: i.Number, Date: i.Date, Net: i.Net, Tax: i.Tax, Total: i.Total}
+}
