@@ -82,3 +82,27 @@ func TestEachTypeIsServedWithItsSchema(t *testing.T) {
 		}
 	}
 }
+
+func TestSchemaTakesPartsAndRetractionsAndNothingLikeThem(t *testing.T) {
+	schema := schemas(t)[connectors.MilestoneType]
+	for more, ok := range map[string]bool{
+		``: true,
+		`,"parcel":"1Z-2","leg":{"id":"L2","n":2,"of":2},"stop":{"n":1},"precision":"minute","zoneSource":"assumed_utc","statement":"st-1"`: true,
+		`,"place":{"city":"Gent","country":"BE","code":"BEGNE"},"quantities":[{"kind":"weight","number":"12.5","unit":"KGM"}]`:              true,
+		`,"pieces":{"delivered":1,"expected":2,"unit":"pallets"}`:                                                                           true,
+		`,"retracts":{"statement":"st-1"}`: true, `,"retracts":{"milestone":"delivered","occurredAt":"2026-11-24T11:00:00Z"}`: true,
+		`,"retracts":{}`: false, `,"retracts":{"occurredAt":"2026-11-24T11:00:00Z"}`: false, `,"retracts":"st-1"`: false,
+		`,"precision":"week"`: false, `,"zoneSource":"guess"`: false, `,"parcel":""`: false, `,"leg":{}`: false, `,"stop":{"n":0}`: false, `,"stop":2`: false,
+		`,"place":{"street":"Veldstraat 1"}`: false, `,"place":{"country":"Belgium"}`: false,
+		`,"quantities":[{"kind":"weight","number":12.5,"unit":"KGM"}]`: false, `,"quantities":[{"kind":"weight","number":"12,5","unit":"KGM"}]`: false,
+	} {
+		var v any
+		text := `{"specversion":"1.0","id":"1","source":"urn:x","type":"` + connectors.MilestoneType + `","subject":"shipment/acme-1","data":{"milestone":"unclassified","occurredAt":"2026-11-24T12:00:00Z"` + more + `}}`
+		if err := json.Unmarshal([]byte(text), &v); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(v); (err == nil) != ok {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
+}

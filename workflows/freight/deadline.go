@@ -68,7 +68,7 @@ func (s *Shipment) AwaitsRest() bool { _, waits := s.awaitsRest(); return waits 
 // awaitsRest is until when the rest of a shipment that is delivered in parts is waited for in silence; false where it is
 // not, or not any more.
 func (s *Shipment) awaitsRest() (until time.Time, waits bool) {
-	if s.Stage != StageTransit || !s.Journey.Apart() || s.Exceptions.Raised(PODShort) || s.Shortage() == "" {
+	if s.Stage != StageFulfilment && s.Stage != StageTransit || !s.Journey.Apart() || s.Exceptions.Raised(PODShort) || s.Shortage() == "" {
 		return time.Time{}, false
 	}
 	return s.Journey.firstDelivery().Add(cmp.Or(s.Terms.Clocks.Rest, defaultRest)), true

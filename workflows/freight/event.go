@@ -42,6 +42,9 @@ type Event struct {
 	FaultParty FaultParty    `json:"faultParty,omitzero"`
 	ETA        time.Time     `json:"eta,omitzero"`
 	Pieces     Pieces        `json:"pieces,omitzero"`
+	Parcel     ParcelID      `json:"parcel,omitzero"`    // the one it is about; "" for all of the shipment
+	Statement  string        `json:"statement,omitzero"` // the partner's own id of it
+	Retracts   *Retracts     `json:"retracts,omitempty"` // what is taken back; then it says nothing else
 	Exception  ExceptionKind `json:"exception,omitzero"`
 	Invoice    *InvoiceFacts `json:"invoice,omitempty"`
 }
@@ -64,12 +67,13 @@ func (e Event) ID() string {
 // ScanEvent is what a scan tells subscribers; ok is false for what is between us and a carrier, and for a code nobody
 // has read. The view says whose shipment it is.
 func ScanEvent(s Scan, v View) (e Event, ok bool) {
-	if s.Milestone == ChargesReceived || s.Milestone == Unclassified {
+	if s.Milestone == ChargesReceived || s.Milestone == Unclassified && s.Retracts == nil {
 		return e, false
 	}
 	return Event{
 		Kind: EventMilestone, Shipment: v.Shipment, At: s.OccurredAt, Fact: s.Key, Customer: v.Customer, Order: v.OrderName,
 		Milestone: s.Milestone, Classifier: s.Classifier, OccurredAt: s.OccurredAt, Carrier: s.Carrier, Reason: s.Reason, FaultParty: s.FaultParty, ETA: s.ETA, Pieces: s.Pieces,
+		Parcel: s.Parcel, Statement: s.Statement, Retracts: s.Retracts,
 	}, true
 }
 

@@ -412,9 +412,10 @@ func (s *Shipment) Forbids(c Scan) string {
 // again.
 func (s *Shipment) cameBack(c Scan) bool {
 	back := func(m Mark) bool {
-		return m.Milestone == Returned && (m.Parcel == "" || m.Parcel == c.Parcel) && c.OccurredAt.After(m.At)
+		about := m.Milestone == Returned && (m.Parcel == "" || m.Parcel == c.Parcel) && c.OccurredAt.After(m.At)
+		return about && !s.Exceptions.Answered(ReturnToSender, m.ref(), Dismiss)
 	}
-	return slices.ContainsFunc(s.Journey.Live(), back) && !s.Exceptions.Answered(FreightInTrouble, string(Returned), Dismiss) && !s.Exceptions.Answered(ReturnToSender, "", Dismiss)
+	return slices.ContainsFunc(s.Journey.Live(), back) && !s.Exceptions.Answered(FreightInTrouble, string(Returned), Dismiss)
 }
 
 // returnedKind is the exception by which a person says so.

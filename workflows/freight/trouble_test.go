@@ -185,3 +185,33 @@ func TestShipmentTakesOnlySoManyParcelsAndRetractions(t *testing.T) {
 		t.Error("there is no end to what is taken back")
 	}
 }
+
+func TestParcelThatCameBackKeepsNoOtherFromBeingDelivered(t *testing.T) {
+	s := released(2, of("A", said(freight.Returned, 30)))
+	if s.Forbids(of("A", said(freight.Delivered, 60))) == "" || s.Forbids(of("B", said(freight.Delivered, 60))) != "" || s.Forbids(of("A", said(freight.Delivered, 20))) != "" {
+		t.Error("want only what comes of parcel A after its return to be refused")
+	}
+	s.Judged = true
+	dismiss := func(ref string) {
+		id, _ := s.Exceptions.Raise(freight.ReturnToSender, ref, s.Stage, "it is back", noon)
+		s.Resolve(freight.ResolveReply{Exception: id, Action: freight.Dismiss, By: "ann", Reason: "sent out again", At: noon})
+	}
+	dismiss("B 2026-11-24T12:30Z")
+	if s.Forbids(of("A", said(freight.Delivered, 60))) == "" {
+		t.Error("a person's word on another parcel lets this one through")
+	}
+	dismiss("A 2026-11-24T12:30Z")
+	if why := s.Forbids(of("A", said(freight.Delivered, 60))); why != "" {
+		t.Errorf("it moves again, and yet: %s", why)
+	}
+}
+
+func TestSubscribersAreToldWhichParcelAndWhatIsTakenBack(t *testing.T) {
+	e, ok := freight.ScanEvent(of("A", said(freight.Delivered, 5)), freight.View{})
+	if !ok || e.Parcel != "A" {
+		t.Errorf("told %v: %+v; who reads it would take the shipment for delivered", ok, e)
+	}
+	if e, ok := freight.ScanEvent(takeBack(freight.Delivered, 9), freight.View{}); !ok || e.Retracts == nil || e.Retracts.Milestone != freight.Delivered {
+		t.Errorf("told %v: %+v", ok, e)
+	}
+}

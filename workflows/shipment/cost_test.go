@@ -71,13 +71,15 @@ func TestCleanShipmentStaysCheap(t *testing.T) {
 	for name, tt := range map[string]struct {
 		groups []int
 		limit  int
+		terms  *freight.Terms
 	}{
-		"eight signals": {[]int{1, 1, 1, 1, 1, 1, 1, 1}, 34},
-		"three signals": {[]int{3, 2, 3}, 24},
+		"eight signals":                  {[]int{1, 1, 1, 1, 1, 1, 1, 1}, 34, terms()},
+		"three signals":                  {[]int{3, 2, 3}, 24, terms()},
+		"three signals, promise watched": {[]int{3, 2, 3}, 24, watched()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newServer(t, nil)
-			l.start(terms())
+			l.start(tt.terms)
 			l.quiet()
 			for events := eight(time.Now()); len(events) > 0; tt.groups = tt.groups[1:] {
 				l.send(events[:tt.groups[0]]...)

@@ -165,6 +165,7 @@ func rows(s *freight.Shipment) [][2]string {
 		{"carrier", protocol.Code(s.Carrier())},
 		{"TMS", strings.TrimSpace(s.Booking.Ref + " " + s.Booking.PRO)},
 		{"freight", milestoneText(s)},
+		{"promise", promiseText(s)},
 		{"policy", policyText(s.Terms)},
 		{"missing in Odoo", strings.Join(s.Release.Missing, "; ")},
 		{"estimate", s.Estimate.String() + s.NoEstimate},
@@ -188,8 +189,26 @@ func milestoneText(s *freight.Shipment) string {
 	if short := s.Shortage(); short != "" {
 		text += ", " + short
 	}
-	if !s.Journey.ETA.IsZero() && !s.Delivered() {
-		text += ", ETA " + protocol.Minute(s.Journey.ETA)
+	if eta, _ := s.Journey.Expected(); !eta.IsZero() && !s.Delivered() {
+		text += ", ETA " + protocol.Minute(eta)
+	}
+	if n := len(s.Journey.Retractions); n > 0 {
+		text += fmt.Sprintf(", statements taken back: %d", n)
+	}
+	return text
+}
+
+// promiseText says how the promise to the customer stands, and why.
+func promiseText(s *freight.Shipment) string {
+	switch {
+	case s.SLA == nil || s.SLA.State == "":
+		return ""
+	case s.SLA.Due.IsZero():
+		return s.SLA.Reason
+	}
+	text := strings.ReplaceAll(string(s.SLA.State), "_", " ") + ", due " + protocol.Minute(s.SLA.Due)
+	if s.SLA.Reason != "" {
+		text += ": " + s.SLA.Reason
 	}
 	return text
 }

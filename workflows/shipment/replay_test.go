@@ -50,6 +50,12 @@ func situations() []historytest.Situation {
 		{Name: "paid-in-part-then-in-full", Play: play(paidInPart)},
 		{Name: "hand-over", Settings: []string{soon}, Runs: 2, Play: play(handedOver)},
 		{Name: "reopened", Play: play(reopened)},
+		{Name: "two-parcels", Play: play(twoParcels)},
+		{Name: "trouble-then-cured", Play: play(troubled)},
+		{Name: "delivery-taken-back-before-it-is-billed", Play: play(takenBackEarly)},
+		{Name: "delivery-taken-back-after-it-is-billed", Play: play(takenBackLate)},
+		{Name: "contradiction-dismissed", Play: play(contradicted)},
+		{Name: "promise-at-risk-then-broken", Play: play(promiseBroken)},
 		{Name: "encrypted", Sealed: true, Play: play(func(l *live) { disputed(l, "approve") })},
 	}
 }
@@ -355,6 +361,78 @@ func handedOver(l *live) {
 		l.until(func(s *freight.Shipment) bool { return s.HighWater >= l.n })
 	}
 	l.with(func() { down = false })
+	l.finish()
+}
+
+func twoParcels(l *live) {
+	l.begin()
+	now := time.Now()
+	l.send(milestone(freight.PickedUp, now), parcel("A", milestone(freight.LabelCreated, now)), parcel("B", milestone(freight.LabelCreated, now)), parcel("A", milestone(freight.Delivered, now)))
+	l.quiet()
+	l.send(pod(now), charges(now, ""), parcel("B", milestone(freight.Delivered, now)))
+	l.finish()
+}
+
+func troubled(l *live) {
+	l.begin()
+	now := time.Now()
+	l.send(append(carried(now, "")[:2], reason(freight.ReasonConsigneeNotHome, milestone(freight.DeliveryAttempted, now.Add(2*time.Minute))))...)
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.AttemptFailed)) == 1 && s.Shown.Exception != ""
+	})
+	l.send(milestone(freight.OutForDelivery, now.Add(3*time.Minute)))
+	l.quiet()
+	l.send(carried(now, "")[4:]...)
+	l.finish()
+}
+
+// again is the delivery that holds, with a proof of its own.
+func again(at time.Time) []freight.Scan {
+	second, paper := milestone(freight.Delivered, at), pod(at)
+	second.Key, paper.Key, paper.Documents[0].SHA256 = "delivered again", "second pod", "bb"
+	return []freight.Scan{second, paper}
+}
+
+func takenBackEarly(l *live) {
+	l.begin()
+	now := time.Now()
+	l.send(carried(now, "")[:6]...)
+	l.stage(freight.StageCharges)
+	l.send(takenBack(freight.Delivered, now.Add(10*time.Minute)))
+	l.stage(freight.StageTransit)
+	l.send(append(again(now.Add(20*time.Minute)), charges(now, ""))...)
+	l.finish()
+}
+
+func takenBackLate(l *live) {
+	l.begin()
+	now := time.Now()
+	l.send(carried(now, "")...)
+	l.stage(freight.StageSettlement)
+	l.send(takenBack(freight.Delivered, now.Add(10*time.Minute)))
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.DeliveryTakenBack)) == 1 })
+	l.pay(freight.InvoicePaid, "0.00")
+	l.send(again(now.Add(20 * time.Minute))...)
+	l.ended()
+}
+
+func contradicted(l *live) {
+	l.begin()
+	now := time.Now()
+	l.send(append(carried(now, ""), milestone(freight.Lost, now.Add(30*time.Minute)))...)
+	l.resolve(freight.StatusContradictory, freight.Dismiss)
+	l.finish()
+}
+
+func promiseBroken(l *live) {
+	quick := watched()
+	quick.Clocks.Deliver, quick.SLA.Buffer = 6*time.Second, 3*time.Second
+	l.start(quick)
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.DeliveryAtRisk)) == 1 })
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.DeliveryOverdue)) == 1 && s.Shown.SLA == freight.Late
+	})
+	l.send(carried(time.Now(), "")...)
 	l.finish()
 }
 

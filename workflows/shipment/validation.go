@@ -102,6 +102,8 @@ func kindOf(f freight.Finding) freight.ExceptionKind {
 		return freight.ContractMissing
 	case freight.RulePOD:
 		return freight.PODMissing
+	case freight.RuleStatus:
+		return freight.StatusContradictory
 	}
 	return freight.ChargesInvalid
 }

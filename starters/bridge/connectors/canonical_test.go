@@ -223,3 +223,46 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestEventSaysWhichParcelWhereHowExactlyAndHowMuch(t *testing.T) {
+	s := one(t, event(connectors.MilestoneType, subject, isDelivered+`,"precision":"day","zoneSource":"carrier_default","parcel":"1Z-2","leg":{"id":"L2","n":2,"of":2},"stop":{"n":1,"of":3},"statement":"st-1",
+		"place":{"city":"Gent","country":"BE","code":"BEGNE"},"quantities":[{"kind":"weight","number":"12.5","unit":"KGM"}],"pieces":{"delivered":1,"expected":2,"unit":"pallets"}`)).Scan
+	want := freight.Scan{
+		Key: s.Key, Source: "carrier", Milestone: freight.Delivered, Classifier: freight.Actual, OccurredAt: noon.Add(-30 * time.Minute), ZoneSource: freight.ZoneFromCarrier, Pieces: freight.Pieces{Delivered: 1, Expected: 2, Unit: "pallets"},
+		Precision: freight.ToTheDay, Place: freight.Location{City: "Gent", Country: "BE", Code: "BEGNE"}, Parcel: "1Z-2", Leg: freight.Position{ID: "L2", N: 2, Of: 2}, Stop: freight.Position{N: 1, Of: 3},
+		Quantities: []freight.Quantity{{Kind: "weight", Number: "12.5", Unit: "KGM"}}, Statement: "st-1",
+	}
+	if !reflect.DeepEqual(s, want) {
+		t.Errorf("%+v\nwant\n%+v", s, want)
+	}
+	if other := one(t, event(connectors.MilestoneType, subject, isDelivered+`,"parcel":"1Z-3"`)).Scan; other.Key == s.Key {
+		t.Error("two parcels of one moment are one statement")
+	}
+}
+
+func TestEventTakesBackAStatementOrAMilestone(t *testing.T) {
+	for data, want := range map[string]freight.Retracts{
+		`{"statement":"st-1"}`:      {Statement: "st-1"},
+		`{"milestone":"delivered"}`: {Milestone: freight.Delivered},
+		`{"milestone":"delivered","occurredAt":"2026-11-24T12:30:00+01:00"}`: {Milestone: freight.Delivered, At: noon.Add(-30 * time.Minute)},
+	} {
+		s := one(t, event(connectors.MilestoneType, subject, `"milestone":"unclassified","occurredAt":"2026-11-24T11:50:00Z","retracts":`+data)).Scan
+		if s.Retracts == nil || *s.Retracts != want {
+			t.Errorf("%s: %+v", data, s.Retracts)
+		}
+		var j freight.Journey
+		delivered := one(t, event(connectors.MilestoneType, subject, isDelivered+`,"statement":"st-1"`)).Scan
+		j.Apply(s)
+		if j.Apply(delivered); j.Has(freight.Delivered) {
+			t.Errorf("%s takes nothing back", data)
+		}
+	}
+	for _, bad := range []string{`{"milestone":"teleported"}`, `{"milestone":"charges_received"}`, `{}`} {
+		if _, err := decode(event(connectors.MilestoneType, subject, `"milestone":"unclassified","occurredAt":"2026-11-24T11:50:00Z","retracts":`+bad)); err == nil || !strings.Contains(err.Error(), "/data/retracts") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if _, err := decode(event(connectors.MilestoneType, subject, isDelivered+`,"stop":{"n":3,"of":2}`)); err == nil || !strings.Contains(err.Error(), "/data/stop") {
+		t.Errorf("the third of two stops: %v", err)
+	}
+}

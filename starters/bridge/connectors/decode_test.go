@@ -176,6 +176,22 @@ func TestRetractionIsKeptAndMovesNothing(t *testing.T) {
 	}
 }
 
+func TestRetractionUndoesTheEventOfThatID(t *testing.T) {
+	event := func(id, more string) []byte {
+		return []byte(`{"eventID":"` + id + `",` + more + `"eventType":"EQUIPMENT","equipmentEventTypeCode":"LOAD","eventClassifierCode":"ACT","eventDateTime":"2026-11-20T08:00:00Z","equipmentReference":"APZU4812090"}`)
+	}
+	loaded, back := explain(t, "dcsa", event("1", ""))[0].Scan, explain(t, "dcsa", event("2", `"retractedEventID":"1",`))[0].Scan
+	for _, order := range [][]freight.Scan{{loaded, back}, {back, loaded}} {
+		var j freight.Journey
+		for _, s := range order {
+			j.Apply(s)
+		}
+		if j.Moving() || len(j.Retractions) != 1 {
+			t.Errorf("%+v", j)
+		}
+	}
+}
+
 func TestReturnDeliveredAtTheShippersIsNoDelivery(t *testing.T) {
 	if s := explain(t, "easypost", writeEasyPost(at("return/delivered", 0)))[0].Scan; s.Milestone != freight.Returned {
 		t.Errorf("a return that is delivered is %s", s.Milestone)

@@ -106,6 +106,7 @@ var fields = map[string]func(*told, string){
 	"photo":      func(t *told, s string) { t.proof(connectors.Evidence{Kind: freight.DocumentPhoto, Content: s}) },
 	"document":   func(t *told, s string) { t.proof(connectors.Evidence{Kind: freight.DocumentPOD, Content: s}) },
 	"proof_url":  func(t *told, s string) { t.proof(connectors.Evidence{Kind: freight.DocumentPOD, URL: s}) },
+	"statement":  func(t *told, s string) { t.r.Statement = s },
 	"retracts":   func(t *told, s string) { t.r.Retracts = s },
 	"test":       func(t *told, s string) { t.test = s == "true" },
 }

@@ -222,7 +222,7 @@ func TestPartnersOwnTimesAreReadInItsZone(t *testing.T) {
 
 func TestEveryWordOfAProgramIsTaken(t *testing.T) {
 	image := "iVBORw0KGgpzaWduYXR1cmU="
-	text := strings.ReplaceAll(definition("json", `{code: ["Z", "A"], also: "A", why: "weather_delay", at: "2026-11-20T08:00:00Z", carrier: "other", tracking: ["1", "2"], pro: "p", bol: "b", shipment: "acme-1", order: "S1", reference: "r", city: "Gent", state: "OV", country: "BE", text: "t", parcel: "x", parcels: 1, delivered: 1, whole: true, leg: "l", signer: "J DOE", signature: IMAGE, photo: IMAGE, document: IMAGE, proof_url: "https://example.com/pod", eta: null, classifier: "actual", retracts: "", test: false}`), "IMAGE", `"`+image+`"`)
+	text := strings.ReplaceAll(definition("json", `{code: ["Z", "A"], also: "A", why: "weather_delay", at: "2026-11-20T08:00:00Z", carrier: "other", tracking: ["1", "2"], pro: "p", bol: "b", shipment: "acme-1", order: "S1", reference: "r", city: "Gent", state: "OV", country: "BE", text: "t", parcel: "x", parcels: 1, delivered: 1, whole: true, leg: "l", signer: "J DOE", signature: IMAGE, photo: IMAGE, document: IMAGE, proof_url: "https://example.com/pod", eta: null, classifier: "actual", statement: "e1", retracts: "", test: false}`), "IMAGE", `"`+image+`"`)
 	es, err := parse(t, text).Explain(delivery(`{}`), noon)
 	if err != nil {
 		t.Fatal(err)
