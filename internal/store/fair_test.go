@@ -163,7 +163,7 @@ func TestDeliveryOfVeryManyScansIsFiledWhole(t *testing.T) {
 			}
 		}
 		in = slices.Insert(in, 10, in[:10]...)
-	in = append(in, in[20:30]...)
+		in = append(in, in[20:30]...)
 		if a := admit(t, s, in...); a.New != 2*each || a.Unmatched != each || a.Repeats != 20 {
 			t.Fatalf("%+v", a)
 		}

@@ -33,13 +33,14 @@ type Delivery struct {
 	ReceivedAt time.Time         `json:"receivedAt"`
 	State      DeliveryState     `json:"state"`
 	Reason     string            `json:"reason,omitzero"`
+	Connector  string            `json:"connector,omitzero"` // that read it, as gls@1; "": none has
 }
 
-const deliveryColumns = `seq, source, delivery_id, body, headers, verified_by, received_at, state, reason`
+const deliveryColumns = `seq, source, delivery_id, body, headers, verified_by, received_at, state, reason, connector`
 
 func scanDelivery(rows interface{ Scan(...any) error }) (d Delivery, err error) {
 	var headers, at string
-	if err := rows.Scan(&d.Seq, &d.Source, &d.ID, &d.Body, &headers, &d.VerifiedBy, &at, &d.State, &d.Reason); err != nil {
+	if err := rows.Scan(&d.Seq, &d.Source, &d.ID, &d.Body, &headers, &d.VerifiedBy, &at, &d.State, &d.Reason, &d.Connector); err != nil {
 		return d, err
 	}
 	d.ReceivedAt = unstamp(at)
@@ -119,6 +120,15 @@ func (s *Store) DeliveryCounts(ctx context.Context) (map[DeliveryState]int, erro
 func (s *Store) SetDelivery(ctx context.Context, seq int64, state DeliveryState, reason string) error {
 	return s.tx(ctx, "set delivery", func(t *sql.Tx) error {
 		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = $1, reason = $2 WHERE seq = $3 AND (state = 'pending' OR $1 = 'pending')`, string(state), plain(reason), seq)
+		return err
+	})
+}
+
+// Bury marks a pending delivery dead that a connector could not read, with the reason. One that another has marked
+// meanwhile stays as it is.
+func (s *Store) Bury(ctx context.Context, seq int64, connector, reason string) error {
+	return s.tx(ctx, "bury", func(t *sql.Tx) error {
+		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'dead', reason = $1, connector = $2 WHERE seq = $3 AND state = 'pending'`, plain(reason), connector, seq)
 		return err
 	})
 }

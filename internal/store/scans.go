@@ -30,12 +30,14 @@ type Incoming struct {
 	Scan       freight.Scan
 	References []freight.Reference
 	Documents  []Document
+	Surprise   string // why it may not be what its sender meant, for people; "" for what is as expected
 }
 
 // Filing is what one delivery was decoded to.
 type Filing struct {
-	Delivery int64
-	Scans    []Incoming
+	Delivery  int64
+	Connector string // the version that read it, as gls@1
+	Scans     []Incoming
 }
 
 // Admission says what became of the scans of a delivery.
@@ -46,7 +48,7 @@ type Admission struct {
 
 // Admit files the scans of one delivery; see AdmitAll.
 func (s *Store) Admit(ctx context.Context, delivery int64, in []Incoming) (Admission, error) {
-	as, err := s.AdmitAll(ctx, []Filing{{delivery, in}})
+	as, err := s.AdmitAll(ctx, []Filing{{Delivery: delivery, Scans: in}})
 	if err != nil {
 		return Admission{}, err
 	}
@@ -75,7 +77,7 @@ func (s *Store) AdmitAll(ctx context.Context, fs []Filing) (as []Admission, err 
 			}
 			delete(mine, f.Delivery) // the same one again in fs is not ours any more
 			for _, in := range f.Scans {
-				ps = append(ps, placementOf(f.Delivery, in, &as[i]))
+				ps = append(ps, placementOf(f, in, &as[i]))
 			}
 		}
 		return s.place(ctx, t, ps)
@@ -84,11 +86,11 @@ func (s *Store) AdmitAll(ctx context.Context, fs []Filing) (as []Admission, err 
 }
 
 // placementOf is a scan that was not in the store before, as far as its delivery knows.
-func placementOf(delivery int64, in Incoming, a *Admission) *placement {
+func placementOf(f Filing, in Incoming, a *Admission) *placement {
 	if sabotage.Dedupe {
-		in.Scan.Key += "/" + strconv.FormatInt(delivery, 10)
+		in.Scan.Key += "/" + strconv.FormatInt(f.Delivery, 10)
 	}
-	return &placement{delivery: delivery, scan: in.Scan, refs: in.References, documents: in.Documents, admission: a}
+	return &placement{delivery: f.Delivery, connector: f.Connector, surprise: plain(in.Surprise), scan: in.Scan, refs: in.References, documents: in.Documents, admission: a}
 }
 
 // place files the scans that are new and gives each its number, or keeps it where its shipment will find it.
@@ -156,17 +158,27 @@ func (s *Store) claim(ctx context.Context, t *sql.Tx, fs []Filing) (map[int64]bo
 	in := places(1, len(seqs), 1)
 	rows, err := t.QueryContext(ctx, `SELECT seq FROM inbox WHERE state = 'pending' AND seq IN (`+in+`) ORDER BY seq`+s.dialect.skipLocked, seqs...)
 	mine := map[int64]bool{}
-	seqs, err = all(rows, err, func(r *sql.Rows) (any, error) {
+	_, err = all(rows, err, func(r *sql.Rows) (any, error) {
 		var seq int64
 		err := r.Scan(&seq)
 		mine[seq] = true
 		return seq, err
 	})
-	if err != nil || len(seqs) == 0 {
-		return mine, err
+	if err != nil {
+		return nil, err
 	}
-	_, err = t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '' WHERE seq IN (`+places(1, len(seqs), 1)+`)`, seqs...)
-	return mine, err
+	by := map[string][]any{}
+	for _, f := range fs {
+		if mine[f.Delivery] {
+			by[f.Connector] = append(by[f.Connector], f.Delivery)
+		}
+	}
+	for connector, seqs := range by {
+		if _, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '', connector = $1 WHERE seq IN (`+places(2, len(seqs), 1)+`)`, append([]any{connector}, seqs...)...); err != nil {
+			return nil, err
+		}
+	}
+	return mine, nil
 }
 
 // scansAtOnce bounds the rows of one statement: PostgreSQL takes 65,535 placeholders, SQLite half as many.
@@ -174,14 +186,14 @@ const scansAtOnce = 500
 
 // insertScans files the scans that are not in the store, and returns these in the order they came in.
 func (s *Store) insertScans(ctx context.Context, t *sql.Tx, ps []*placement) (fresh []*placement, err error) {
-	const columns = 6
+	const columns = 8
 	for part := range slices.Chunk(ps, scansAtOnce) {
 		args := make([]any, 0, columns*len(part))
 		for _, p := range part {
-			args = append(args, p.scan.Key, p.scan.Source, p.delivery, toJSON(p.refs), toJSON(p.scan), stamp(s.now()))
+			args = append(args, p.scan.Key, p.scan.Source, p.delivery, toJSON(p.refs), toJSON(p.scan), stamp(s.now()), p.connector, p.surprise)
 		}
-		rows, err := t.QueryContext(ctx, `INSERT INTO scans (scan_key, source, delivery, refs, scan, at, state) SELECT column1, column2, column3, column4, column5, column6, 'unmatched'
-			FROM (VALUES `+tuples(1, len(part), "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT")+`) AS scan WHERE true ON CONFLICT (scan_key) DO NOTHING RETURNING scan_key, seq`, args...)
+		rows, err := t.QueryContext(ctx, `INSERT INTO scans (scan_key, source, delivery, refs, scan, at, connector, surprise, state) SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'unmatched'
+			FROM (VALUES `+tuples(1, len(part), "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT")+`) AS scan WHERE true ON CONFLICT (scan_key) DO NOTHING RETURNING scan_key, seq`, args...)
 		seqs := map[string]int64{}
 		if _, err = all(rows, err, func(r *sql.Rows) (key string, err error) {
 			var seq int64
@@ -221,6 +233,8 @@ type placement struct {
 
 	// of a scan that comes in
 	delivery  int64
+	connector string
+	surprise  string
 	documents []Document
 	admission *Admission // of its delivery
 }

@@ -360,6 +360,15 @@ func (h *House) Close() {
 	}
 }
 
+// SwapStore lets f put another file in the store's place, while no process has it open but this one.
+func (h *House) SwapStore(ctx context.Context, f func() error) (err error) {
+	if err := errors.Join(h.Store.Close(), f()); err != nil {
+		return err
+	}
+	h.Store, err = store.Open(ctx, h.lines.StoreURL)
+	return err
+}
+
 // Check says whether every process still runs.
 func (h *House) Check() error {
 	var faults []error

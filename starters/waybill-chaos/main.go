@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -82,7 +83,8 @@ func run(ctx context.Context, o options) error {
 
 // once makes one run: all that goes wrong, then rest, then the check.
 func once(ctx context.Context, o options, chosen []scenario) (verdict, error) {
-	w, err := open(ctx, o)
+	small := o.scenarios != "all" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.name == "disk-full" }) // it needs root
+	w, err := open(ctx, o, small)
 	if err != nil {
 		return verdict{}, err
 	}

@@ -4,6 +4,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"waybill/activities/odoo"
 	"waybill/internal/cluster"
 	"waybill/internal/store"
+	"waybill/starters/bridge/connectors/declared"
 	"waybill/workflows/protocol"
 )
 
@@ -29,6 +31,7 @@ type Patient struct {
 	Status, Money  odoo.Caller
 	FreightProduct string
 	Partners       []Partner
+	Sources        declared.Sources // how partners' own forms are read; without a catalog it is not asked
 }
 
 // Partner is an outside system that takes a cheap call.
@@ -39,7 +42,7 @@ type Partner struct {
 
 // Lacks names what is missing, each with what to do; none for nothing. All are asked at once.
 func (p Patient) Lacks(ctx context.Context) []string {
-	proofs := []func(context.Context) []string{p.storeLacks, p.temporalLacks, func(ctx context.Context) []string { return odoo.Check(ctx, p.Status, p.Money, p.FreightProduct) }}
+	proofs := []func(context.Context) []string{p.storeLacks, p.temporalLacks, func(ctx context.Context) []string { return odoo.Check(ctx, p.Status, p.Money, p.FreightProduct) }, p.connectorLacks}
 	for _, partner := range p.Partners {
 		proofs = append(proofs, func(ctx context.Context) []string { return partnerLacks(partner.Key, partner.Ask(ctx)) })
 	}
@@ -54,6 +57,22 @@ func together(ctx context.Context, proofs []func(context.Context) []string) []st
 	}
 	all.Wait()
 	return slices.Concat(found...)
+}
+
+// connectorLacks says which sources cannot be read, and which files of the folder are not used.
+func (p Patient) connectorLacks(context.Context) (lacks []string) {
+	if p.Sources.Catalog == nil {
+		return nil // said when it was opened
+	}
+	for _, fault := range p.Sources.Catalog.Faults() {
+		lacks = append(lacks, fmt.Sprintf("a connector that can be used: %v: mend it, and try it with waybill connector test", fault))
+	}
+	for _, source := range slices.Sorted(maps.Keys(p.Sources.Named)) {
+		if _, err := p.Sources.Connector(source); err != nil {
+			lacks = append(lacks, fmt.Sprintf("%v: put it into connectors.folder, or name another; its deliveries wait", err))
+		}
+	}
+	return lacks
 }
 
 func (p Patient) storeLacks(ctx context.Context) []string {

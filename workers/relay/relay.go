@@ -32,13 +32,21 @@ type Temporal interface {
 type Relay struct {
 	Store      *store.Store
 	Temporal   Temporal
-	Connectors map[string]connectors.Connector // by source; others are canonical
-	Skip       map[string]bool                 // sources someone else reads
-	Holder     string                          // unique to this process
+	Connectors Connectors      // nil: every source sends our own events
+	Skip       map[string]bool // sources someone else reads
+	Holder     string          // unique to this process
 	Log        *zap.Logger
 	Idle       time.Duration // between looks when there was nothing; 0: 250 ms
 	Gather     time.Duration // how long a shipment's oldest scan waits for others of its burst
 	Now        func() time.Time
+
+	held map[string]bool // sources whose connector is not there now
+}
+
+// Connectors says how each source is read.
+type Connectors interface {
+	// Connector is the one that reads a source now. An error says why there is none.
+	Connector(source string) (connectors.Connector, error)
 }
 
 const (
@@ -174,7 +182,33 @@ func (r *Relay) skipped() (sources []string) {
 			sources = append(sources, source)
 		}
 	}
+	for source := range r.held {
+		if _, err := r.connector(source); err != nil {
+			sources = append(sources, source)
+		}
+	}
 	return sources
+}
+
+// connector is the one that reads a source. A source without one is held: that is no fault of its deliveries, which
+// wait for it, and it keeps no other source's waiting.
+func (r *Relay) connector(source string) (connectors.Connector, error) {
+	if r.Connectors == nil {
+		return connectors.Canonical{}, nil
+	}
+	c, err := r.Connectors.Connector(source)
+	switch {
+	case err == nil && r.held[source]:
+		delete(r.held, source)
+		r.Log.Info("source_read_again", zap.String("source", source), zap.String("connector", c.ID()))
+	case err != nil && !r.held[source]:
+		if r.held == nil {
+			r.held = map[string]bool{}
+		}
+		r.held[source] = true
+		r.Log.Error("source_held", zap.String("source", source), zap.Error(err))
+	}
+	return c, err
 }
 
 // filePart files deliveries in one transaction. If the database refuses one of them, each is filed alone.
@@ -188,7 +222,7 @@ func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err
 	for i, d := range ds {
 		as, fault := r.Store.AdmitAll(ctx, fs[i:i+1])
 		if errors.Is(fault, store.ErrRefused) {
-			n, fault = n+1, r.bury(ctx, d, fault)
+			n, fault = n+1, r.bury(ctx, d, fs[i].Connector, fault)
 		}
 		n += r.tally(ds[i:i+1], as)
 		err = errors.Join(err, fault)
@@ -199,20 +233,24 @@ func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err
 // readable decodes deliveries, and buries those that cannot be.
 func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, err error) {
 	for _, d := range part {
-		in, fault := r.decode(d)
-		if fault != nil {
-			err = errors.Join(err, r.bury(ctx, d, fault))
+		c, missing := r.connector(d.Source)
+		if missing != nil {
 			continue
 		}
-		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Scans: in})
+		in, fault := connectors.Read(c, d)
+		if fault != nil {
+			err = errors.Join(err, r.bury(ctx, d, c.ID(), fault))
+			continue
+		}
+		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Connector: c.ID(), Scans: in})
 	}
 	return ds, fs, err
 }
 
 // bury marks a delivery dead, with the reason: what cannot be read must not stop the next.
-func (r *Relay) bury(ctx context.Context, d store.Delivery, why error) error {
-	r.Log.Warn("delivery_dead", zap.String("source", d.Source), zap.Int64("delivery", d.Seq), zap.Error(why))
-	return r.Store.SetDelivery(ctx, d.Seq, store.Dead, why.Error())
+func (r *Relay) bury(ctx context.Context, d store.Delivery, connector string, why error) error {
+	r.Log.Warn("delivery_dead", zap.String("source", d.Source), zap.Int64("delivery", d.Seq), zap.String("connector", connector), zap.Error(why))
+	return r.Store.Bury(ctx, d.Seq, connector, why.Error())
 }
 
 // tally counts the deliveries that were filed here and not by another relay.
@@ -227,19 +265,6 @@ func (r *Relay) tally(ds []store.Delivery, as []store.Admission) (n int) {
 		}
 	}
 	return n
-}
-
-func (r *Relay) decode(d store.Delivery) (in []store.Incoming, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("its connector failed on it: %v", p)
-		}
-	}()
-	c, ok := r.Connectors[d.Source]
-	if !ok {
-		c = connectors.Canonical{}
-	}
-	return c.Decode(d, r.Now())
 }
 
 // send tells shipments of what waits for them, several at a time, until their lease runs out.

@@ -323,7 +323,7 @@ func TestPoisonDeliveryIsDeadWithItsReasonAndStopsNobody(t *testing.T) {
 				w.accept(c.source, c.body)
 				w.comes("acme-1", "b")
 				r := w.relay("r")
-				r.Connectors = map[string]connectors.Connector{"odd": odd{}}
+				r.Connectors = by{"odd": odd{}}
 				w.once(r)
 				w.heard("acme-1", "a", "b")
 				dead, err := w.store.Deliveries(w.Context(), store.Dead, "", 10)
@@ -338,8 +338,56 @@ func TestPoisonDeliveryIsDeadWithItsReasonAndStopsNobody(t *testing.T) {
 	}
 }
 
+// by are connectors by source; other sources send our own events, and one with nil has lost its connector.
+type by map[string]connectors.Connector
+
+// Connector implements relay.Connectors.
+func (b by) Connector(source string) (connectors.Connector, error) {
+	c, ok := b[source]
+	switch {
+	case !ok:
+		return connectors.Canonical{}, nil
+	case c == nil:
+		return nil, errors.New("there is no connector gls@7")
+	}
+	return c, nil
+}
+
+func TestSourceWithoutItsConnectorWaitsForItAndKeepsNobodyElseWaiting(t *testing.T) {
+	each(t, func(w *world) {
+		w.shipment("acme-1")
+		w.temporal.start("acme-1")
+		for range 150 { // more than one look takes
+			w.accept("odd", `strange`)
+		}
+		w.comes("acme-1", "a")
+		r, sources := w.relay("r"), by{"odd": nil}
+		r.Connectors = sources
+		for range 3 {
+			w.once(r)
+		}
+		w.heard("acme-1", "a")
+		if ds, err := w.store.Waiting(w.Context(), 1000); err != nil || len(ds) != 150 {
+			t.Errorf("%d wait for their connector, %v", len(ds), err)
+		}
+		if n := w.logs.FilterMessage("source_held").Len(); n != 1 {
+			t.Errorf("it was said %d times", n)
+		}
+		sources["odd"] = odd{}
+		for range 3 {
+			w.once(r)
+		}
+		if ds, err := w.store.Deliveries(w.Context(), store.Dead, "odd", 1000); err != nil || len(ds) != 150 || ds[0].Connector != "odd@1" {
+			t.Errorf("%d were read once it came, %v", len(ds), err)
+		}
+	})
+}
+
 // odd is a connector with a bug.
 type odd struct{}
+
+// ID implements connectors.Connector.
+func (odd) ID() string { return "odd@1" }
 
 // Decode implements connectors.Connector.
 func (odd) Decode(d store.Delivery, _ time.Time) ([]store.Incoming, error) {

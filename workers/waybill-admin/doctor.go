@@ -13,6 +13,7 @@ import (
 	"waybill/config"
 	"waybill/internal/cluster"
 	"waybill/internal/partner"
+	"waybill/starters/bridge/connectors/declared"
 	"waybill/workers/doctor"
 	"waybill/workers/fence"
 )
@@ -42,6 +43,9 @@ func examine(ctx context.Context, c *config.Config) (missing []string) {
 	_, err := config.LoadPolicies(c.Policies.File)
 	said(err)
 	p := patient(c)
+	catalog, err := declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
+	said(err)
+	p.Sources = declared.Sources{Catalog: catalog, Named: c.ConnectorNames()}
 	if p.Temporal, err = cluster.Dial(ctx, cluster.Options{Logger: cluster.Silent{}, CodecKeyFile: c.Codec.KeyFile}); err != nil {
 		p.Temporal = nil // what Dial returns beside an error is no client
 		said(err)

@@ -85,5 +85,8 @@ func (h *house) lacks(ctx context.Context) []string {
 	if h.fence != nil {
 		p.Compare = h.fence.Compare
 	}
+	if h.catalog != nil {
+		p.Sources = h.sources()
+	}
 	return p.Lacks(ctx)
 }

@@ -27,8 +27,10 @@ import (
 	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
+	"waybill/starters/bridge/connectors/declared"
 	"waybill/workers/fence"
 	"waybill/workers/guard"
+	"waybill/workers/notifier"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
 	"waybill/workflows/dispute"
@@ -64,6 +66,7 @@ type house struct {
 	temporal client.Client
 	store    *store.Store
 	policies *config.Policies
+	catalog  *declared.Catalog
 
 	statusUser, moneyUser *odoo.Client
 
@@ -105,9 +108,10 @@ func run(ctx context.Context, on *console.Console, file string) error {
 // open opens all that can be, and says what could not.
 func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error) {
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
-	var faults [5]error
+	var faults [6]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
-	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
+	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(notifier.Subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
+	h.catalog, faults[5] = declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
 	sdk, err := telemetry.Metrics(h.metrics)
 	faults[2] = err
 	h.temporal, faults[3] = cluster.Dial(ctx, cluster.Options{Logger: telemetry.ForTemporal(h.log), Metrics: sdk, CodecKeyFile: c.Codec.KeyFile})
@@ -197,8 +201,9 @@ func (h *house) work(ctx context.Context) error {
 	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
-	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
+	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
+	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	g.Go(func() error { return h.fence.Keep(ctx) })
 	n, err := h.notifier()
 	if err != nil {
@@ -222,6 +227,20 @@ func (h *house) scan(ctx context.Context, s *scout.Scout) error {
 	}
 	h.log.Info("scans_started")
 	return s.Run(ctx)
+}
+
+// sources say which connector reads each source.
+func (h *house) sources() declared.Sources {
+	return declared.Sources{Catalog: h.catalog, Named: h.config.ConnectorNames()}
+}
+
+// connectorNews tells of a new version that is in use, and of one that is not and why.
+func (h *house) connectorNews(text string) {
+	level := zap.InfoLevel
+	if len(h.catalog.Faults()) > 0 {
+		level = zap.WarnLevel
+	}
+	h.log.Log(level, "connectors_changed", zap.String("news", text))
 }
 
 // hintSource is where the bridge keeps Odoo's hints.

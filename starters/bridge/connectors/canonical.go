@@ -20,14 +20,30 @@ import (
 
 // Connector reads deliveries of one kind of source.
 type Connector interface {
+	// ID is its name and version, as gls@1: it is kept with what the connector read.
+	ID() string
 	// Decode returns the scans of a delivery; an error says why it cannot be used, and what its sender should do.
 	Decode(d store.Delivery, now time.Time) ([]store.Incoming, error)
+}
+
+// Read decodes a delivery as of when it was received, so that it is read alike whenever that is, and takes a connector
+// that fails on it for one that cannot read it.
+func Read(c Connector, d store.Delivery) (in []store.Incoming, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("its connector failed on it: %v", p)
+		}
+	}()
+	return c.Decode(d, d.ReceivedAt)
 }
 
 // Canonical reads CloudEvents of our own schema.
 type Canonical struct{}
 
 var _ Connector = Canonical{}
+
+// ID implements Connector.
+func (Canonical) ID() string { return "canonical@1" }
 
 // The event types.
 const (

@@ -78,11 +78,10 @@ func later(a, b Moment) Moment {
 // Explained is a scan with how it came about.
 type Explained struct {
 	store.Incoming
-	Reading  Reading
-	Code     string // of the table's row; "" for none
-	Table    string // easypost@1
-	Silent   bool   // no scan comes of it: it says nothing about the freight, or says again what another said
-	Surprise string // why it is not what its sender may have meant; "" for what is as expected
+	Reading Reading
+	Code    string // of the table's row; "" for none
+	Table   string // easypost@1
+	Silent  bool   // no scan comes of it: it says nothing about the freight, or says again what another said
 }
 
 // Where says in words where the statement stands in its delivery.
