@@ -23,18 +23,20 @@ func (m Milestone) ofParcels() bool {
 
 // deliveries are the marks in force by which freight has reached its consignee: the end of a leg that is not the last
 // is none.
-func (j Journey) deliveries() (ds []Mark) {
-	last := 0
-	live := j.Live()
-	for _, m := range live {
-		last = max(last, m.Leg.N, m.Leg.Of)
+func (j Journey) deliveries() []Mark {
+	live, last := j.Live(), 0
+	for i := range live { // by index: a mark is large, and there may be many
+		last = max(last, live[i].Leg.N, live[i].Leg.Of)
 	}
-	for _, m := range live {
-		if m.Milestone == Delivered && (m.Leg.N == 0 || m.Leg.N >= last) {
-			ds = append(ds, m)
-		}
+	from := len(live)
+	for from > 0 && live[from-1].Milestone == Delivered { // no milestone has a higher rank
+		from--
 	}
-	return ds
+	ds := live[from:len(live):len(live)]
+	if last == 0 {
+		return ds
+	}
+	return slices.DeleteFunc(slices.Clone(ds), func(m Mark) bool { return m.Leg.N != 0 && m.Leg.N < last })
 }
 
 // delivered reports whether a parcel is delivered by itself.
@@ -44,8 +46,9 @@ func (j Journey) delivered(p ParcelID) bool {
 
 // stops is how many stops the freight has, as far as anyone says; 0 where nobody counts them.
 func (j Journey) stops() (n int) {
-	for _, m := range j.Live() {
-		n = max(n, m.Stop.Of, m.Stop.N)
+	live := j.Live()
+	for i := range live {
+		n = max(n, live[i].Stop.Of, live[i].Stop.N)
 	}
 	return n
 }

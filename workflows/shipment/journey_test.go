@@ -149,7 +149,9 @@ func TestDeliveryTakenBackAfterItIsBilledGoesToFinanceUntilItIsDelivered(t *test
 			s.at(time.Hour, func() { s.scan(carried(s.Now(), "")...) })
 			s.at(2*time.Hour, func() { s.scan(takenBack(freight.Delivered, s.Now())) })
 			s.at(3*time.Hour, s.paid)
+			looked := false
 			s.at(4*time.Hour, func() {
+				looked = true
 				st := s.state()
 				es := open(st, freight.DeliveryTakenBack)
 				if st.Stage != freight.StageSettlement || len(es) != 1 || es[0].Owner != freight.Finance || st.Shown.Exception == "" || st.Shown.Status == freight.StatusDelivered {
@@ -158,8 +160,8 @@ func TestDeliveryTakenBackAfterItIsBilledGoesToFinanceUntilItIsDelivered(t *test
 				end(s)
 			})
 			s.run()
-			if s.finished(freight.StageClosed); len(s.plans) != 1 {
-				t.Errorf("%d postings", len(s.plans))
+			if st := s.finished(freight.StageClosed); len(s.plans) != 1 || !looked {
+				t.Errorf("%d postings, closed before anyone looked %v, exceptions %+v", len(s.plans), !looked, st.Exceptions)
 			}
 		})
 	}
