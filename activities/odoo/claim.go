@@ -15,7 +15,8 @@ var claimSpec = func() spec {
 	order = with(order, "currency_id", fields("name"))
 	order = with(order, "partner_shipping_id", partner)
 	order = with(order, "partner_invoice_id", with(fields("active"), "commercial_partner_id", fields("ref")))
-	s := fields("name", "state", "picking_type_code", fieldShipment, "weight", "weight_uom_name", "company_id")
+	s := fields("name", "state", "picking_type_code", fieldShipment, "weight", "weight_uom_name")
+	s = with(s, "company_id", with(spec{}, "country_id", fields("code")))
 	s = with(s, "sale_id", order)
 	s = with(s, "partner_id", partner)
 	s = with(s, "carrier_id", with(spec{}, "product_id", fields("default_code")))
@@ -78,12 +79,10 @@ func releaseOf(p rec) freight.Release {
 	r := freight.Release{
 		Picking: p.id("id"), PickingName: p.str("name"), Order: order.id("id"), OrderName: order.str("name"),
 		CustomerPO: order.str("client_order_ref"), Customer: CustomerCode(commercial.str("ref"), commercial.id("id")),
-		Partner: order.sub("partner_invoice_id").id("id"), Company: p.id("company_id"), Currency: order.sub("currency_id").str("name"),
+		Partner: order.sub("partner_invoice_id").id("id"), Company: p.sub("company_id").id("id"), From: p.sub("company_id").sub("country_id").str("code"), Currency: order.sub("currency_id").str("name"),
 		Weight: kilos(p.dec("weight"), p.str("weight_uom_name")), Pieces: pieces(p.list("move_ids")),
 	}
-	if code := p.sub("carrier_id").sub("product_id").str("default_code"); carrierForm.MatchString(code) {
-		r.Carrier = freight.CarrierCode(code)
-	}
+	nameService(&r, p.sub("carrier_id").sub("product_id").str("default_code"))
 	to := p.sub("partner_id")
 	if to.id("id") == 0 {
 		to = order.sub("partner_shipping_id")
@@ -91,6 +90,17 @@ func releaseOf(p rec) freight.Release {
 	r.ShipTo = freight.Place{Ref: to.id("id"), Country: to.sub("country_id").str("code"), Postcode: to.str("zip")}
 	r.Missing = missing(commercial.str("ref"), r)
 	return r
+}
+
+// nameService takes what a delivery method's product is called internally: the code of a service, and where it looks
+// like one, of the carrier.
+func nameService(r *freight.Release, code string) {
+	if codeForm.MatchString(code) {
+		r.Service = code
+	}
+	if carrierForm.MatchString(code) {
+		r.Carrier = freight.CarrierCode(code)
+	}
 }
 
 // missing are the billing prerequisites that Odoo does not have.

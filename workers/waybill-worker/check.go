@@ -91,6 +91,9 @@ func (h *house) lacks(ctx context.Context) []string {
 	}{{"billing", h.billing.Check}, {"tms", h.tms.Check}, {"finance", h.finance.Check}} {
 		proofs = append(proofs, func(ctx context.Context) []string { return partnerLacks(p.key, p.ask(ctx)) })
 	}
+	for id, ask := range h.targets.probes {
+		proofs = append(proofs, func(ctx context.Context) []string { return partnerLacks("target "+id, ask(ctx)) })
+	}
 	found := make([][]string, len(proofs))
 	var all sync.WaitGroup
 	for i, proof := range proofs {

@@ -24,6 +24,7 @@ import (
 	"waybill/internal/cluster"
 	"waybill/internal/console"
 	"waybill/internal/partner"
+	"waybill/internal/routing"
 	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
@@ -63,6 +64,7 @@ type house struct {
 	temporal client.Client
 	store    *store.Store
 	policies *config.Policies
+	routing  *routing.Table
 
 	statusUser, moneyUser *odoo.Client
 
@@ -72,6 +74,7 @@ type house struct {
 	tms     *tms.TMS
 	finance *finance.Platform
 	keeper  *record.Keeper
+	targets targets
 
 	guards map[string]*guard.Guard // by task queue
 }
@@ -103,7 +106,7 @@ func run(ctx context.Context, on *console.Console, file string) error {
 // open opens all that can be, and says what could not.
 func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error) {
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
-	var faults [5]error
+	var faults [6]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
 	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
 	sdk, err := telemetry.Metrics(h.metrics)
@@ -113,6 +116,7 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	if faults[4] = err; err == nil {
 		h.connect(calls)
 	}
+	h.routing, faults[5] = routes(c)
 	return h, errors.Join(faults[:]...)
 }
 
@@ -132,6 +136,7 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 	h.billing = &billing.Engine{Client: reach("billing", "billing engine", c.Billing)}
 	h.tms = &tms.TMS{Client: reach("tms", "TMS", c.TMS)}
 	h.finance = &finance.Platform{Client: reach("finance", "finance platform", c.Finance)}
+	h.aim(c.Targets, reach)
 	h.keeper = &record.Keeper{Store: h.store, Terms: h.policies.TermsFor, Now: time.Now, Approvers: approvers(c.Approvers)}
 }
 
@@ -227,6 +232,10 @@ func (h *house) watch(ctx context.Context) error {
 	} {
 		h.guards[queue] = guard.New(ctx, guard.Options{System: w.system, Probe: w.probe, Log: h.log, Metrics: metrics})
 	}
+	h.targets.guards = map[string]*guard.Guard{}
+	for id, probe := range h.targets.probes {
+		h.targets.guards[id] = guard.New(ctx, guard.Options{System: id, Probe: probe, Log: h.log, Metrics: metrics})
+	}
 	return nil
 }
 
@@ -282,7 +291,7 @@ func serveStories(w worker.Worker) {
 }
 
 func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
-	protocol.ClaimDelivery.Serve(w, guarded(g, h.status.ClaimDelivery))
+	protocol.ClaimDelivery.Serve(w, guarded(g, h.claim))
 	protocol.UpdateStatus.Serve(w, guarded(g, h.status.UpdateStatus))
 }
 
@@ -292,17 +301,17 @@ func (h *house) servePost(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
-	protocol.RateShipment.Serve(w, guarded(g, h.billing.RateShipment))
-	protocol.CommitDraft.Serve(w, guarded(g, h.billing.CommitDraft))
+	protocol.RateShipment.Serve(w, byRoute(h, g, routing.Billing, h.billing, h.targets.billing, func(q protocol.RatingRequest) string { return q.Target }, (*billing.Engine).RateShipment))
+	protocol.CommitDraft.Serve(w, byRoute(h, g, routing.Billing, h.billing, h.targets.billing, func(q protocol.DraftRequest) string { return q.Target }, (*billing.Engine).CommitDraft))
 }
 
 func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
-	protocol.RequestCarrier.Serve(w, guarded(g, h.tms.RequestTransport))
-	protocol.CancelCarrier.Serve(w, guarded(g, h.tms.CancelTransport))
+	protocol.RequestCarrier.Serve(w, byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportRequest) string { return q.Release.Route.TMS }, (*tms.TMS).RequestTransport))
+	protocol.CancelCarrier.Serve(w, byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportCancel) string { return q.Target }, (*tms.TMS).CancelTransport))
 }
 
 func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
-	protocol.TellFinance.Serve(w, guarded(g, h.finance.TellFinance))
+	protocol.TellFinance.Serve(w, byRoute(h, g, routing.Finance, h.finance, h.targets.finance, func(q protocol.FinanceNotice) string { return q.Target }, (*finance.Platform).TellFinance))
 }
 
 func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {

@@ -83,6 +83,7 @@ type TransportCancel struct {
 	Tender   int                `json:"tender"`
 	Booking  string             `json:"booking"` // the TMS's number; "" where the request's reply was never seen
 	Reason   string             `json:"reason"`
+	Target   string             `json:"target,omitzero"` // by the shipment's route; "" is the default
 }
 
 // TransportCancelled is the TMS's answer.
@@ -102,6 +103,7 @@ type RatingRequest struct {
 	Weight   string              `json:"weight"` // kg, decimal
 	Pieces   int                 `json:"pieces"`
 	Charges  []freight.Charge    `json:"charges,omitempty"` // the carrier's, to be compared; empty for an estimate
+	Target   string              `json:"target,omitzero"`   // by the shipment's route; "" is the default
 }
 
 // DraftRequest gives the billing engine the invoice as validated, to be committed once for its key.
@@ -111,6 +113,7 @@ type DraftRequest struct {
 	RatingHash string               `json:"ratingHash"`
 	Contract   string               `json:"contract"`
 	Version    string               `json:"version"`
+	Target     string               `json:"target,omitzero"` // by the shipment's route; "" is the default
 }
 
 // Draft is the billing engine's side of the invoice.
@@ -125,6 +128,7 @@ type FinanceNotice struct {
 	Customer  freight.CustomerCode `json:"customer"`
 	OrderName string               `json:"orderName"`
 	Invoice   freight.Invoice      `json:"invoice"`
+	Target    string               `json:"target,omitzero"` // by the shipment's route; "" is the default
 }
 
 // FinanceReceipt is the finance platform's number for it.

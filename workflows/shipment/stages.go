@@ -112,6 +112,7 @@ func (r *run) ratingRequest(final bool) protocol.RatingRequest {
 	q := protocol.RatingRequest{
 		Shipment: r.s.ID, Contract: r.s.Terms.Contract, Carrier: r.s.Release.Carrier, ShipDate: r.s.Since,
 		Currency: r.s.Terms.Currency, ShipTo: r.s.Release.ShipTo, Weight: r.s.Release.Weight, Pieces: r.s.Release.Pieces,
+		Target: r.s.Release.Route.Billing,
 	}
 	if final {
 		q.Weight, q.Pieces = r.s.Carried()
@@ -219,7 +220,7 @@ func (r *run) commitDraft() asker {
 		do: protocol.CommitDraft, key: "draft", summary: r.s.Plan.Key, kind: freight.PartnerFailed,
 		in: func() protocol.DraftRequest {
 			v := r.s.Validation
-			return protocol.DraftRequest{Plan: *r.s.Plan, Customer: r.s.Release.Customer, RatingHash: v.RatingHash, Contract: v.Contract, Version: v.Version}
+			return protocol.DraftRequest{Plan: *r.s.Plan, Customer: r.s.Release.Customer, RatingHash: v.RatingHash, Contract: v.Contract, Version: v.Version, Target: r.s.Release.Route.Billing}
 		},
 		take: func(d protocol.Draft) { r.s.Draft = d.ID },
 	}
@@ -229,7 +230,7 @@ func (r *run) tellFinance(ctx workflow.Context) asker {
 	return step[protocol.FinanceNotice, protocol.FinanceReceipt]{
 		do: protocol.TellFinance, key: "finance", summary: r.s.Invoice.Number, kind: freight.PartnerFailed,
 		in: func() protocol.FinanceNotice {
-			return protocol.FinanceNotice{Key: r.s.Plan.Key, Shipment: r.s.ID, Customer: r.s.Release.Customer, OrderName: r.s.Release.OrderName, Invoice: *r.s.Invoice}
+			return protocol.FinanceNotice{Key: r.s.Plan.Key, Shipment: r.s.ID, Customer: r.s.Release.Customer, OrderName: r.s.Release.OrderName, Invoice: *r.s.Invoice, Target: r.s.Release.Route.Finance}
 		},
 		take: func(f protocol.FinanceReceipt) {
 			r.s.Told = f.Number

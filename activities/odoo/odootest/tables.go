@@ -83,6 +83,7 @@ func (db *database) buildMasters() {
 
 func (db *database) buildCompany() {
 	company := db.add("res.company", plain("sale_lock_date:date", "fiscalyear_lock_date:date", "tax_lock_date:date", "hard_lock_date:date", "tax_calculation_rounding_method:char", "weight_in_lbs:bool"))
+	company.fields["country_id"] = one("res.country")
 	company.fields["currency_id"], company.fields["account_sale_tax_id"] = one("res.currency"), one("account.tax")
 	for _, lock := range []string{"sale_lock_date", "fiscalyear_lock_date", "tax_lock_date", "hard_lock_date"} {
 		company.fields["user_"+lock] = kind{plain: "date", computed: func(db *database, r row) any { return db.userLock(r, lock) }}
