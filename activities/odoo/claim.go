@@ -28,6 +28,9 @@ var claimSpec = func() spec {
 // at once one has it: the rule that Setup makes refuses to overwrite a claim, in the transaction of the write.
 func (s *Status) ClaimDelivery(ctx context.Context, q protocol.ClaimRequest) (freight.Release, error) {
 	ctx = For(ctx, q.Shipment)
+	if q.Load != nil {
+		return s.claimLoad(ctx, q)
+	}
 	p, ok, err := readOne(ctx, s.Odoo, "stock.picking", q.Picking, claimSpec)
 	if err != nil {
 		return freight.Release{}, cross(err)
@@ -36,18 +39,18 @@ func (s *Status) ClaimDelivery(ctx context.Context, q protocol.ClaimRequest) (fr
 		return freight.Release{}, protocol.NotOurs.Of(fmt.Errorf("delivery %d %s", q.Picking, why))
 	}
 	if p.str(fieldShipment) == "" {
-		if err := s.claim(ctx, q); err != nil {
+		if err := s.claim(ctx, q.Shipment, placeOf(q.Picking, 0)); err != nil {
 			return freight.Release{}, err
 		}
 	}
 	return releaseOf(p), nil
 }
 
-func (s *Status) claim(ctx context.Context, q protocol.ClaimRequest) error {
-	_, err := s.Odoo.Call(ctx, "stock.picking", "write", []any{[]int64{q.Picking}, map[string]any{
-		fieldShipment: string(q.Shipment), fieldStatus: string(freight.StatusReleased), fieldInvoiceState: string(freight.InvoiceNone), fieldRevision: 0}}, nil)
+func (s *Status) claim(ctx context.Context, id freight.ShipmentID, p place) error {
+	_, err := s.Odoo.Call(ctx, p.model, "write", []any{[]int64{p.id}, p.named(map[string]any{
+		fieldShipment: string(id), fieldStatus: string(freight.StatusReleased), fieldInvoiceState: string(freight.InvoiceNone), fieldRevision: 0})}, nil)
 	if why, no := guarded(err); no {
-		return protocol.NotOurs.Of(fmt.Errorf("delivery %d %s", q.Picking, why))
+		return protocol.NotOurs.Of(fmt.Errorf("%s %d %s", p.model, p.id, why))
 	}
 	return cross(ignoreCommitted(err))
 }

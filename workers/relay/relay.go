@@ -17,6 +17,7 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge/connectors"
+	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
@@ -27,10 +28,12 @@ type Relay struct {
 	Connectors map[string]connectors.Connector // by source; others are canonical
 	Skip       map[string]bool                 // sources someone else reads
 	Holder     string                          // unique to this process
-	Log        *zap.Logger
-	Idle       time.Duration // between looks when there was nothing; 0: 250 ms
-	Gather     time.Duration // how long a shipment's oldest scan waits for others of its burst
-	Now        func() time.Time
+	// Release starts the shipment of a load; again does nothing. nil: loads are not taken.
+	Release func(ctx context.Context, l freight.Load) error
+	Log     *zap.Logger
+	Idle    time.Duration // between looks when there was nothing; 0: 250 ms
+	Gather  time.Duration // how long a shipment's oldest scan waits for others of its burst
+	Now     func() time.Time
 }
 
 const (
@@ -132,6 +135,10 @@ func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err
 // readable decodes deliveries, and buries those that cannot be.
 func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, err error) {
 	for _, d := range part {
+		if load, fault := r.loadOf(d); load != nil || fault != nil {
+			err = errors.Join(err, r.release(ctx, d, load, fault))
+			continue
+		}
 		in, fault := r.decode(d)
 		if fault != nil {
 			err = errors.Join(err, r.bury(ctx, d, fault))
@@ -140,6 +147,29 @@ func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store
 		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Scans: in})
 	}
 	return ds, fs, err
+}
+
+// loadOf is the load that a delivery releases; nil for none.
+func (r *Relay) loadOf(d store.Delivery) (*freight.Load, error) {
+	if r.Connectors[d.Source] != nil { // it sends its own form, not ours
+		return nil, nil
+	}
+	return connectors.ReleaseOf(d)
+}
+
+// release starts the shipment of a load, then marks its delivery. A crash between the two starts it again, and meets
+// the same id. While Temporal is down the delivery stays pending.
+func (r *Relay) release(ctx context.Context, d store.Delivery, load *freight.Load, fault error) error {
+	switch {
+	case fault != nil:
+		return r.bury(ctx, d, fault)
+	case r.Release == nil:
+		return r.bury(ctx, d, errors.New("loads are not taken here"))
+	}
+	if err := r.Release(ctx, *load); err != nil {
+		return err
+	}
+	return r.Store.SetDelivery(ctx, d.Seq, store.Done, "")
 }
 
 // bury marks a delivery dead, with the reason: what cannot be read must not stop the next.

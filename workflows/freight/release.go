@@ -20,6 +20,11 @@ type Release struct {
 	From        string       `json:"from,omitzero"`     // origin, ISO 3166-1 alpha-2; "" where Odoo does not say
 	Service     string       `json:"service,omitzero"`  // code of the order's delivery method; "" for none
 	Route       Route        `json:"route,omitzero"`    // who serves the shipment; the zero value is the default
+
+	// Of a load that no delivery stands for: Picking is 0.
+	Parcels []LoadParcel `json:"parcels,omitempty"`
+	Stops   []LoadStop   `json:"stops,omitempty"`
+	Known   []Reference  `json:"known,omitempty"` // under which partners speak of it
 }
 
 // Route says which systems serve a shipment, by the names the configuration has for them. It is decided once, when the

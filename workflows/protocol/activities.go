@@ -28,6 +28,7 @@ var (
 type ClaimRequest struct {
 	Shipment freight.ShipmentID `json:"shipment"`
 	Picking  int64              `json:"picking"`
+	Load     *freight.Load      `json:"load,omitempty"` // instead of a delivery: its order is claimed
 }
 
 // StatusUpdate shows the shipment on its delivery and order. Odoo keeps the highest revision.
@@ -57,6 +58,7 @@ type StatusWritten struct {
 type ProofRequest struct {
 	Shipment  freight.ShipmentID    `json:"shipment"`
 	Picking   int64                 `json:"picking"`
+	Order     int64                 `json:"order,omitzero"` // where there is no delivery
 	Delivered time.Time             `json:"delivered"`
 	Documents []freight.DocumentRef `json:"documents"`
 }

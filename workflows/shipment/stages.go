@@ -52,8 +52,10 @@ func (r *run) claim(ctx workflow.Context) error {
 		return nil
 	}
 	err := r.insist(ctx, step[protocol.ClaimRequest, freight.Release]{
-		do: protocol.ClaimDelivery, key: claimKey, summary: "delivery " + strconv.FormatInt(r.in.Picking, 10), kind: freight.PartnerFailed, ends: protocol.NotOurs,
-		in:   func() protocol.ClaimRequest { return protocol.ClaimRequest{Shipment: r.s.ID, Picking: r.in.Picking} },
+		do: protocol.ClaimDelivery, key: claimKey, summary: r.what(), kind: freight.PartnerFailed, ends: protocol.NotOurs,
+		in: func() protocol.ClaimRequest {
+			return protocol.ClaimRequest{Shipment: r.s.ID, Picking: r.in.Picking, Load: r.in.Load}
+		},
 		take: func(release freight.Release) { r.takeClaim(ctx, release) },
 	})
 	if err != nil && !isControl(err) {
@@ -63,11 +65,23 @@ func (r *run) claim(ctx workflow.Context) error {
 	return err
 }
 
+// what is what is claimed, in words.
+func (r *run) what() string {
+	if r.in.Load != nil {
+		return fmt.Sprintf("load %s of %s", r.in.Load.ID, r.in.Load.Source)
+	}
+	return "delivery " + strconv.FormatInt(r.in.Picking, 10)
+}
+
 func (r *run) takeClaim(ctx workflow.Context, release freight.Release) {
 	r.s.Release = release
 	r.s.Shown = r.s.Report() // the claim writes the first status
 	r.s.Unregistered = append(r.s.Unregistered, r.s.References()...)
-	r.note(ctx, freight.AuditClaimed, r.in.ReleasedBy, fmt.Sprintf("delivery %s of order %s", release.PickingName, release.OrderName))
+	what := "delivery " + release.PickingName
+	if r.in.Load != nil {
+		what = r.what()
+	}
+	r.note(ctx, freight.AuditClaimed, r.in.ReleasedBy, what+" of order "+release.OrderName)
 }
 
 func (r *run) readTerms(ctx workflow.Context) error {

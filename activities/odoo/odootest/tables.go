@@ -131,6 +131,13 @@ func (db *database) buildSales() {
 	l.fields["tax_ids"] = kind{many: "account.tax"}
 	l.fields["qty_delivered"] = kind{plain: "float", computed: delivered}
 	l.fields["qty_invoiced"] = kind{plain: "float", computed: invoiced}
+	l.fields["qty_to_invoice"] = kind{plain: "float", computed: func(db *database, line row) any {
+		of := line["product_uom_qty"]
+		if db.row("product.product", line["product_id"])["invoice_policy"] == "delivery" {
+			of = delivered(db, line)
+		}
+		return rounded(float(of)-float(invoiced(db, line)), 2)
+	}}
 	l.fields["invoice_lines"] = kind{many: "account.move.line", computed: func(db *database, r row) any { return invoiceLines(db, r) }}
 }
 
