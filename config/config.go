@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,23 +19,25 @@ import (
 // Config is a whole deployment. A binary validates only what it uses: nothing in it holds before ForWorker,
 // ForBridge or another For has said so.
 type Config struct {
-	Tenant      freight.TenantCode `mapstructure:"tenant"` // first part of every shipment id; never changed
-	Store       Store              `mapstructure:"store"`
-	Odoo        Odoo               `mapstructure:"odoo"`
-	Billing     Partner            `mapstructure:"billing"`
-	TMS         Partner            `mapstructure:"tms"`
-	Finance     Partner            `mapstructure:"finance"`
-	Bridge      Bridge             `mapstructure:"bridge"`
-	Relay       Relay              `mapstructure:"relay"`
-	Queues      []Queue            `mapstructure:"queues"`
-	Policies    File               `mapstructure:"policies"`
-	Targets     []Target           `mapstructure:"targets"`
-	Routing     File               `mapstructure:"routing"`
-	Approvers   []Approver         `mapstructure:"approvers"`
-	Subscribers []Subscriber       `mapstructure:"subscribers"`
-	Codec       Codec              `mapstructure:"codec"`
-	Metrics     Listen             `mapstructure:"metrics"`
-	Log         Log                `mapstructure:"log"`
+	Tenant  freight.TenantCode `mapstructure:"tenant"` // first part of every shipment id; never changed
+	Store   Store              `mapstructure:"store"`
+	Odoo    Odoo               `mapstructure:"odoo"`
+	Billing Partner            `mapstructure:"billing"`
+	TMS     Partner            `mapstructure:"tms"`
+	Finance Partner            `mapstructure:"finance"`
+	Bridge  Bridge             `mapstructure:"bridge"`
+	// Connectors read what partners send in their own form.
+	Connectors  Connectors   `mapstructure:"connectors"`
+	Relay       Relay        `mapstructure:"relay"`
+	Queues      []Queue      `mapstructure:"queues"`
+	Policies    File         `mapstructure:"policies"`
+	Targets     []Target     `mapstructure:"targets"`
+	Routing     File         `mapstructure:"routing"`
+	Approvers   []Approver   `mapstructure:"approvers"`
+	Subscribers []Subscriber `mapstructure:"subscribers"`
+	Codec       Codec        `mapstructure:"codec"`
+	Metrics     Listen       `mapstructure:"metrics"`
+	Log         Log          `mapstructure:"log"`
 
 	file      string
 	malformed []malformed // what could not be read at all
@@ -42,7 +45,8 @@ type Config struct {
 
 // Store is the database.
 type Store struct {
-	URL string `mapstructure:"url"` // sqlite:PATH or postgres://...
+	URL       string        `mapstructure:"url"`        // sqlite:PATH or postgres://...
+	MarkEvery time.Duration `mapstructure:"mark_every"` // how often store and Temporal note the same number
 }
 
 // Odoo is the ERP, with two users: the one that shows the status has no accounting rights.
@@ -96,6 +100,7 @@ type Bridge struct {
 	Drain          time.Duration `mapstructure:"drain"`
 	MetricsListen  string        `mapstructure:"metrics_listen"`
 	HintToken      Secret        `mapstructure:"hint_token"`
+	Proxies        []string      `mapstructure:"proxies"` // addresses or ranges of the proxies before the bridge
 	Sources        []Source      `mapstructure:"sources"`
 }
 
@@ -110,10 +115,38 @@ type Source struct {
 	Name      string   `mapstructure:"name"`
 	Owner     string   `mapstructure:"owner"`
 	Contact   string   `mapstructure:"contact"`
+	Connector string   `mapstructure:"connector"` // name or name@version; "": it sends our own events
+	Auth      any      `mapstructure:"auth"`      // the name of a profile or a profile, as connectors have it; nil: the connector's
 	Secrets   []Secret `mapstructure:"secrets"`
+	Types     []string `mapstructure:"content_types"` // none: the connector's
+	MaxBytes  int64    `mapstructure:"max_bytes"`     // 0: the connector's, else 256 KiB, or 4 MiB with documents
 	Documents bool     `mapstructure:"documents"`
 	PerSecond float64  `mapstructure:"per_second"`
 	Burst     int      `mapstructure:"burst"`
+}
+
+// Plain reports whether a source sends our own events, signed by Standard Webhooks.
+func (s Source) Plain() bool { return s.Connector == "" && !s.HasAuth() }
+
+// HasAuth reports whether a source says by itself how it is verified.
+func (s Source) HasAuth() bool { return s.Auth != nil && s.Auth != "" }
+
+// ConnectorNames are the connectors of the sources that have one, by the source's name.
+func (c *Config) ConnectorNames() map[string]string {
+	names := map[string]string{}
+	for _, s := range c.Bridge.Sources {
+		if s.Connector != "" {
+			names[s.Name] = s.Connector
+		}
+	}
+	return names
+}
+
+// Connectors are how partners' own forms are read.
+type Connectors struct {
+	Folder    string        `mapstructure:"folder"` // "": those that come with Waybill alone
+	LookEvery time.Duration `mapstructure:"look_every"`
+	Tests     bool          `mapstructure:"tests"` // what a partner marks as a test is taken for true
 }
 
 // Relay is how the worker reads the inbox.
@@ -161,27 +194,28 @@ type Approver struct {
 
 // defaults are every key that has a value of its own; a key without one here is not read from the environment.
 var defaults = map[string]any{
-	"tenant": "", "store.url": "sqlite:var/waybill.db",
+	"tenant": "", "store.url": "sqlite:var/waybill.db", "store.mark_every": "1m",
 	"odoo.url": "", "odoo.db": "", "odoo.status.login": "", "odoo.status.password": "", "odoo.money.login": "", "odoo.money.password": "",
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
-	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
 	"policies.file": "", "targets": []any{}, "routing.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
 // ForWorker says all that is wrong with what the worker needs.
 func (c *Config) ForWorker() error {
 	f := c.faults()
-	_, err := freight.ShipmentIDOf(c.Tenant, 1)
-	f.want(err == nil, "tenant", string(c.Tenant), "1 to 20 lower-case letters or digits")
+	c.checkTenant(f)
 	c.checkStore(f)
 	c.checkOdoo(f)
 	c.Billing.check(f, "billing")
 	c.TMS.check(f, "tms")
 	c.Finance.check(f, "finance")
+	f.span("store.mark_every", c.Store.MarkEvery, time.Second, time.Hour)
 	f.span("relay.idle", c.Relay.Idle, 10*time.Millisecond, time.Minute)
 	f.span("relay.gather", c.Relay.Gather, 0, 10*time.Second)
+	c.checkConnectors(f)
 	c.checkQueues(f)
 	c.checkTargets(f)
 	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")
@@ -204,6 +238,27 @@ func (c *Config) ForOdoo() error {
 	f := c.faults()
 	c.checkOdoo(f)
 	return f.err()
+}
+
+// ForReplay says all that is wrong with what reading deliveries again needs.
+func (c *Config) ForReplay() error {
+	f := c.faults()
+	c.checkTenant(f)
+	c.checkStore(f)
+	c.checkConnectors(f)
+	return f.err()
+}
+
+func (c *Config) checkTenant(f *faults) {
+	_, err := freight.ShipmentIDOf(c.Tenant, 1)
+	f.want(err == nil, "tenant", string(c.Tenant), "1 to 20 lower-case letters or digits")
+}
+
+func (c *Config) checkConnectors(f *faults) {
+	f.span("connectors.look_every", c.Connectors.LookEvery, time.Second, time.Hour)
+	for i, s := range c.Bridge.Sources {
+		f.want(s.Connector == "" || connectorForm.MatchString(s.Connector), fmt.Sprintf("bridge.sources[%d].connector", i), s.Connector, "a connector's name, as gls, or with its version, as gls@1")
+	}
 }
 
 func (p Partner) check(f *faults, key string) {
@@ -285,6 +340,12 @@ func (c *Config) checkLog(f *faults) {
 // sourceForm is what a source may be called: its name stands in URLs, in the inbox and in metrics.
 var sourceForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
+// connectorForm is how a source names its connector.
+var connectorForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}(@[1-9][0-9]{0,5})?$`)
+
+// mostBytes bounds what any body may have.
+const mostBytes = 4 << 20
+
 // ForBridge says all that is wrong with what the bridge needs.
 func (c *Config) ForBridge() error {
 	f := c.faults()
@@ -295,17 +356,33 @@ func (c *Config) ForBridge() error {
 	f.want(b.MaxConnections >= 10 && b.MaxConnections <= 100_000, "bridge.max_connections", fmt.Sprint(b.MaxConnections), "10 to 100000")
 	f.span("bridge.drain", b.Drain, 0, time.Minute)
 	f.want(b.MetricsListen == "" || strings.Contains(b.MetricsListen, ":"), "bridge.metrics_listen", b.MetricsListen, "host:port, or nothing")
+	c.checkConnectors(f)
+	for i, p := range b.Proxies {
+		_, err := Addresses(p)
+		f.want(err == nil, fmt.Sprintf("bridge.proxies[%d]", i), p, "an address or a range such as 10.0.0.0/8")
+	}
 	seen := map[string]bool{"unknown": true, "odoo-hint": true} // the bridge's own words for what comes from no source
 	for i, s := range b.Sources {
 		key := fmt.Sprintf("bridge.sources[%d]", i)
 		f.want(sourceForm.MatchString(s.Name) && !seen[s.Name], key+".name", s.Name, "a name of its own of 1 to 40 lower-case letters, digits and '-', other than unknown and odoo-hint")
-		f.want(len(s.Secrets) >= 1 && len(s.Secrets) <= 3, key+".secrets", fmt.Sprint(len(s.Secrets)), "1 to 3 live secrets whsec_...")
+		f.want((len(s.Secrets) >= 1 || !s.Plain()) && len(s.Secrets) <= 3, key+".secrets", fmt.Sprint(len(s.Secrets)), "1 to 3 live secrets, whsec_... where the source has no auth or connector of its own")
+		f.want(s.MaxBytes >= 0 && s.MaxBytes <= mostBytes, key+".max_bytes", fmt.Sprint(s.MaxBytes), fmt.Sprintf("0, or up to %d", mostBytes))
+		f.want(len(s.Types) == 0 || !s.Plain(), key+".content_types", fmt.Sprint(s.Types), "nothing: a source without auth or connector sends JSON")
 		f.want(s.Owner != "", key+".owner", s.Owner, "who answers for this source")
 		f.want(s.PerSecond >= 0 && s.Burst >= 0, key+".per_second", fmt.Sprint(s.PerSecond), "0 for no limit, or more")
 		seen[s.Name] = true
 	}
 	c.checkLog(f)
 	return f.err()
+}
+
+// Addresses reads one address, or a range of them.
+func Addresses(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
 }
 
 // DefaultQueues are the limits of each task queue where the configuration has none: few at a time for Odoo, which

@@ -57,11 +57,11 @@ func leaves(t reflect.Type, tag, under string) (ls []leaf) {
 
 // has reports whether a key was written: in a list, in its first element.
 func has(said any, path []string) bool {
-	if list, ok := said.([]any); ok {
-		return len(list) > 0 && has(list[0], path)
-	}
 	if len(path) == 0 {
 		return true
+	}
+	if list, ok := said.([]any); ok {
+		return len(list) > 0 && has(list[0], path)
 	}
 	m, ok := said.(map[string]any)
 	if !ok {
@@ -147,6 +147,8 @@ func TestTheEnvironmentOverridesEveryScalarKey(t *testing.T) {
 				text, want = "77s", 77*time.Second
 			case reflect.Int:
 				text, want = "7", 7
+			case reflect.Bool:
+				text, want = "true", true
 			case reflect.Struct:
 				want = config.SecretOf(text)
 			}

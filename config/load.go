@@ -54,8 +54,8 @@ func form(_, to reflect.Type, v any) (any, error) {
 		return fromText(to, v)
 	case to.Kind() == reflect.String:
 		return text(v)
-	case to.Kind() == reflect.Int:
-		n, err := strconv.Atoi(fmt.Sprint(v))
+	case to.Kind() == reflect.Int, to.Kind() == reflect.Int64:
+		n, err := strconv.ParseInt(fmt.Sprint(v), 10, to.Bits())
 		return wanted(n, err, "a whole number")
 	case to.Kind() == reflect.Float64:
 		x, err := strconv.ParseFloat(fmt.Sprint(v), 64)

@@ -16,10 +16,11 @@ import (
 
 // Policies are the customers' terms: business data with an owner and a version, kept beside the configuration.
 type Policies struct {
-	Version   string   `yaml:"version"`
-	Owner     string   `yaml:"owner"`
-	Default   Policy   `yaml:"default"`
-	Customers []Policy `yaml:"customers"`
+	Version   string     `yaml:"version"`
+	Owner     string     `yaml:"owner"`
+	Default   Policy     `yaml:"default"`
+	Customers []Policy   `yaml:"customers"`
+	Calendars []Calendar `yaml:"calendars"`
 
 	file string
 }
@@ -42,7 +43,10 @@ type Policy struct {
 		Dispute span `yaml:"dispute"`
 		Payment span `yaml:"payment"`
 		Quiet   span `yaml:"quiet"`
+		Rest    span `yaml:"rest"`
 	} `yaml:"clocks"`
+	Delivery string  `yaml:"delivery"`
+	Promise  Promise `yaml:"promise"`
 }
 
 // span is a duration written as 48h.
@@ -90,11 +94,20 @@ func (p *Policies) check(f *faults) {
 	f.want(p.Owner != "", "owner", p.Owner, "who answers for these terms")
 	f.want(p.Default.Customer == "", "default.customer", string(p.Default.Customer), "none: these terms are for customers without their own")
 	p.Default.check(f, "default")
+	p.Default.checkPromise(f, "default", p.Calendars)
 	seen := map[freight.CustomerCode]bool{}
 	for i, c := range p.Customers {
 		key := fmt.Sprintf("customers[%d]", i)
 		f.want(c.Customer != "" && !seen[c.Customer], key+".customer", string(c.Customer), "a customer's reference in Odoo, once")
 		seen[c.Customer] = true
+		c.check(f, key)
+		c.checkPromise(f, key, p.Calendars)
+	}
+	names := map[string]bool{}
+	for i, c := range p.Calendars {
+		key := fmt.Sprintf("calendars[%d]", i)
+		f.want(c.Name != "" && !names[c.Name], key+".name", c.Name, "a name, once")
+		names[c.Name] = true
 		c.check(f, key)
 	}
 }
@@ -143,6 +156,7 @@ func (p *Policies) TermsFor(customer freight.CustomerCode, currency string) (fre
 		Policy: name, Version: p.Version, Contract: use.Contract, Currency: use.Currency, Scope: use.Scope, POD: use.POD, Tolerance: tolerance,
 		Charges: freight.ChargesTerms{NeedCarrierInvoice: use.NeedCarrierInvoice, Window: time.Duration(use.ChargesWindow)},
 		Clocks: freight.Clocks{Accept: time.Duration(k.Accept), Deliver: time.Duration(k.Deliver), POD: time.Duration(k.POD),
-			Dispute: time.Duration(k.Dispute), Payment: time.Duration(k.Payment), Quiet: time.Duration(k.Quiet)},
+			Dispute: time.Duration(k.Dispute), Payment: time.Duration(k.Payment), Quiet: time.Duration(k.Quiet), Rest: time.Duration(k.Rest)},
+		Delivery: use.deliveryRule(), SLA: use.slaTerms(p.Calendars, time.Now()),
 	}, err
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,4 +172,59 @@ func TestAnOrderInAnotherCurrencyIsNotConverted(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "give the customer a policy in that currency") || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestAPromiseIsWatchedByTermsThatHoldTheClockOfItsPlace(t *testing.T) {
+	text := goodPolicies + `  delivery: first_parcel
+  promise: {at_risk: 12h, margin: 1h, stops_for: [consignee], calendar: berlin, lanes: [{country: DE, postcode: "1", p90: 60h}]}
+calendars:
+  - {name: berlin, zone: Europe/Berlin, days: [1, 5], opens: "08:30", closes: "24:00", holidays: ["2019-12-25", "` + time.Now().AddDate(0, 0, 9).Format(time.DateOnly) + `"]}
+`
+	p, err := config.LoadPolicies(write(t, "p.yaml", text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms, err := p.TermsFor("ACME", "USD")
+	if err != nil || terms.Delivery != freight.FirstParcel || terms.SLA == nil || terms.SLA.Calendar == nil {
+		t.Fatalf("%+v, %v", terms, err)
+	}
+	s, c := terms.SLA, terms.SLA.Calendar
+	if s.Buffer != 12*time.Hour || s.Margin != time.Hour || !slices.Equal(s.Stops, []freight.FaultParty{freight.FaultConsignee}) || len(s.Lanes) != 1 || s.Lanes[0].P90 != 60*time.Hour {
+		t.Errorf("%+v", s)
+	}
+	if c.Opens != 510 || c.Closes != 1440 || len(c.Holidays) != 1 || len(c.Offsets) < 3 || len(c.Offsets) > 4 {
+		t.Errorf("%+v: want the holiday to come, and each change of the clock in the year ahead", c)
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for day := range 390 { // the snapshot opens when Berlin's clock says so
+		at := time.Now().AddDate(0, 0, day).In(berlin)
+		opens := time.Date(at.Year(), at.Month(), at.Day(), 8, 30, 0, 0, berlin)
+		want := time.Duration(0)
+		if (at.Weekday() == time.Monday || at.Weekday() == time.Friday) && !slices.Contains(c.Holidays, at.Format(time.DateOnly)) {
+			want = time.Minute
+		}
+		if got := c.Between(opens.Add(-time.Minute), opens.Add(time.Minute)); got != want {
+			t.Fatalf("%s: %s of business around opening, want %s", opens, got, want)
+		}
+	}
+}
+
+func TestAPromiseThatCannotBeWatchedIsSaidToBe(t *testing.T) {
+	path := write(t, "p.yaml", goodPolicies+`  delivery: some
+  promise: {at_risk: 200h, stops_for: [weather], calendar: paris, lanes: [{country: FR}]}
+customers:
+  - {customer: BOLT, contract: B, currency: USD, scope: freight, pod: status, promise: {margin: 1h}}
+calendars:
+  - {name: "", zone: Local, days: [0], opens: "8", closes: "25:00", holidays: ["25.12.2026"]}
+  - {name: night, zone: Europe/Atlantis, days: [], opens: "22:00", closes: "06:00"}
+`)
+	_, err := config.LoadPolicies(path)
+	wantAll(t, err, path,
+		`default.delivery: "some": want all_parcels`, `default.promise.at_risk: "200h0m0s": want less than clocks.deliver`, `default.promise.stops_for: "weather"`,
+		`default.promise.calendar: "paris"`, `default.promise.lanes[0].p90: "0s"`, `customers[0].promise.at_risk: "0s": want how long`,
+		`calendars[0].name: "": want a name`, `calendars[0].zone: "Local"`, `calendars[0].days: "0"`, `calendars[0].opens: "8"`, `calendars[0].closes: "25:00"`, `calendars[0].holidays: "25.12.2026"`,
+		`calendars[1].zone: "Europe/Atlantis"`, `calendars[1].days: "[]"`, `calendars[1].closes: "06:00"`)
 }

@@ -46,6 +46,10 @@ func ourFields() []field {
 		{model: "stock.picking", name: fieldETA, label: "Freight ETA", kind: "datetime"},
 		{model: "stock.picking", name: fieldInvoiceState, label: "Freight Invoice State", kind: "selection", choices: texts(freight.InvoiceStates())},
 		{model: "stock.picking", name: fieldException, label: "Freight Exception", kind: "char"},
+		{model: "stock.picking", name: fieldNext, label: "Freight Next Step", kind: "char"},
+		{model: "stock.picking", name: fieldOwner, label: "Freight Next Step Owner", kind: "selection", choices: texts(freight.Owners())},
+		{model: "stock.picking", name: fieldDue, label: "Freight Next Step Due", kind: "datetime"},
+		{model: "stock.picking", name: fieldPromise, label: "Freight Promise", kind: "selection", choices: texts(freight.SLAStates())},
 		{model: "stock.picking", name: fieldTracking, label: "Carrier's Number", kind: "char"},
 		{model: "stock.picking", name: fieldRevision, label: "Freight Status Revision", kind: "integer"},
 		{model: "stock.picking", name: fieldProof, label: "Proof of Delivery", kind: "many2many", relation: "ir.attachment"},
@@ -53,6 +57,10 @@ func ourFields() []field {
 		{model: "sale.order", name: fieldOwnStatus, label: "Own Freight Status", kind: "char"},
 		{model: "sale.order", name: fieldOwnInvoiceState, label: "Own Freight Invoice State", kind: "char"},
 		{model: "sale.order", name: fieldOwnException, label: "Own Freight Exception", kind: "char"},
+		{model: "sale.order", name: fieldOwnPromise, label: "Own Freight Promise", kind: "char"},
+		{model: "sale.order", name: fieldOwnNext, label: "Own Freight Next Step", kind: "char"},
+		{model: "sale.order", name: fieldOwner, label: "Freight Next Step Owner", kind: "selection", choices: texts(freight.Owners())},
+		{model: "sale.order", name: fieldDue, label: "Freight Next Step Due", kind: "datetime"},
 		{model: "sale.order", name: fieldSince, label: "Freight Status Since", kind: "datetime"},
 		{model: "sale.order", name: fieldETA, label: "Freight ETA", kind: "datetime"},
 		{model: "sale.order", name: fieldTracking, label: "Carrier's Number", kind: "char"},
@@ -62,7 +70,7 @@ func ourFields() []field {
 		{model: "account.move", name: fieldLinesHash, label: "Validated Lines", kind: "char", index: true},
 		{model: "sale.order", name: fieldProof, label: "Proof of Delivery", kind: "many2many", relation: "ir.attachment", compute: orderProof, depends: "picking_ids.x_waybill_proof,x_waybill_own_proof", unstored: true},
 	}
-	for _, t := range [][2]string{{fieldStatus, "Freight Status"}, {fieldInvoiceState, "Freight Invoice State"}, {fieldException, "Freight Exception"}} {
+	for _, t := range [][2]string{{fieldStatus, "Freight Status"}, {fieldInvoiceState, "Freight Invoice State"}, {fieldException, "Freight Exception"}, {fieldNext, "Freight Next Step"}, {fieldPromise, "Freight Promise"}} {
 		f = append(f, field{model: "sale.order", name: t[0], label: t[1], kind: "char", compute: orderText(t[0]), depends: "picking_ids." + t[0] + ",picking_ids.x_waybill_shipment," + own(t[0])})
 	}
 	return f

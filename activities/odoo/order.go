@@ -16,6 +16,8 @@ const (
 	fieldOwnInvoiceState = ourPrefix + "own_invoice_state"
 	fieldOwnException    = ourPrefix + "own_exception"
 	fieldOwnProof        = ourPrefix + "own_proof"
+	fieldOwnPromise      = ourPrefix + "own_promise"
+	fieldOwnNext         = ourPrefix + "own_next_step"
 )
 
 // own is what a delivery's field is called on an order: Odoo derives some of the same name from its deliveries.
@@ -29,6 +31,10 @@ func own(name string) string {
 		return fieldOwnException
 	case fieldProof:
 		return fieldOwnProof
+	case fieldPromise:
+		return fieldOwnPromise
+	case fieldNext:
+		return fieldOwnNext
 	}
 	return name
 }

@@ -87,9 +87,9 @@ func TestFieldsAreOnTheScreensOfOrderAndDelivery(t *testing.T) {
 		model, view, kind string
 		fields            []string
 	}{
-		{"sale.order", "sale.view_order_form", "form", []string{"x_waybill_status", "x_waybill_invoice_state", "x_waybill_exception", "x_waybill_proof"}},
-		{"sale.order", "sale.sale_order_tree", "list", []string{"x_waybill_status", "x_waybill_exception"}},
-		{"stock.picking", "stock.view_picking_form", "form", []string{"x_waybill_shipment", "x_waybill_status", "x_waybill_since", "x_waybill_eta", "x_waybill_tracking", "x_waybill_invoice_state", "x_waybill_exception", "x_waybill_proof"}},
+		{"sale.order", "sale.view_order_form", "form", []string{"x_waybill_status", "x_waybill_invoice_state", "x_waybill_exception", "x_waybill_next_step", "x_waybill_promise", "x_waybill_proof"}},
+		{"sale.order", "sale.sale_order_tree", "list", []string{"x_waybill_status", "x_waybill_exception", "x_waybill_promise"}},
+		{"stock.picking", "stock.view_picking_form", "form", []string{"x_waybill_shipment", "x_waybill_status", "x_waybill_since", "x_waybill_eta", "x_waybill_tracking", "x_waybill_invoice_state", "x_waybill_exception", "x_waybill_next_step", "x_waybill_next_step_owner", "x_waybill_next_step_due", "x_waybill_promise", "x_waybill_proof"}},
 	} {
 		module, name, _ := strings.Cut(tt.view, ".")
 		ref := h.do("ir.model.data", "check_object_reference", module, name).([]any)

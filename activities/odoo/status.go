@@ -24,6 +24,10 @@ const (
 	fieldTracking     = ourPrefix + "tracking"
 	fieldRevision     = ourPrefix + "revision"
 	fieldProof        = ourPrefix + "proof"
+	fieldPromise      = ourPrefix + "promise"
+	fieldNext         = ourPrefix + "next_step"
+	fieldOwner        = ourPrefix + "next_step_owner"
+	fieldDue          = ourPrefix + "next_step_due"
 	fieldLinesHash    = ourPrefix + "lines_hash"
 )
 
@@ -76,6 +80,7 @@ func (s *Status) write(ctx context.Context, q protocol.StatusUpdate, filed []fil
 	values := map[string]any{
 		fieldShipment: string(q.Shipment), fieldRevision: q.Revision, fieldStatus: string(q.Report.Status), fieldSince: odooTime(q.Report.Since), fieldETA: odooTime(q.Report.ETA),
 		fieldInvoiceState: string(q.Report.InvoiceState), fieldException: text(q.Report.Exception), fieldTracking: text(q.Report.Tracking),
+		fieldPromise: text(string(q.Report.SLA)), fieldNext: text(q.Report.Next), fieldOwner: text(string(q.Report.Owner)), fieldDue: odooTime(q.Report.Due),
 	}
 	if sabotage.Status {
 		delete(values, fieldRevision)

@@ -132,6 +132,33 @@ func TestStatusShowsOnDeliveryAndOrder(t *testing.T) {
 	}
 }
 
+// TestOrderShowsWhatIsToBeDoneByWhomAndHowThePromiseStands for every exception there is and every state of a promise.
+func TestOrderShowsWhatIsToBeDoneByWhomAndHowThePromiseStands(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.claim(h.sell())
+	due := time.Date(2026, 11, 24, 16, 0, 0, 0, time.UTC)
+	fields := []string{"x_waybill_exception", "x_waybill_next_step", "x_waybill_promise"}
+	for i, kind := range freight.ExceptionKinds() {
+		var es freight.Exceptions
+		es.Raise(kind, "", freight.StageTransit, "it happened", due.Add(-time.Hour))
+		state := freight.SLAStates()[i%len(freight.SLAStates())]
+		h.show(r, id, int64(i+1), freight.StatusReport{Status: freight.StatusInTransit, Exception: string(kind) + ": it happened", Owner: es[0].Owner, Due: due, Next: es[0].Advice, SLA: state})
+		p := h.one("stock.picking", r.Picking, append(fields, "x_waybill_next_step_owner", "x_waybill_next_step_due")...)
+		want := map[string]any{"id": r.Picking, "x_waybill_exception": string(kind) + ": it happened", "x_waybill_next_step": es[0].Advice, "x_waybill_promise": string(state), "x_waybill_next_step_owner": string(es[0].Owner), "x_waybill_next_step_due": "2026-11-24 16:00:00"}
+		if fmt.Sprint(p) != fmt.Sprint(want) {
+			t.Errorf("the delivery shows\n%v, want\n%v", p, want)
+		}
+		o := h.one("sale.order", r.Order, fields...)
+		if o["x_waybill_next_step"] != es[0].Advice || o["x_waybill_promise"] != string(state) {
+			t.Errorf("the order shows %v", o)
+		}
+	}
+	h.show(r, id, 1000, freight.StatusReport{Status: freight.StatusDelivered})
+	if p := h.one("stock.picking", r.Picking, append(fields, "x_waybill_next_step_owner", "x_waybill_next_step_due")...); p["x_waybill_next_step"] != false || p["x_waybill_promise"] != false || p["x_waybill_next_step_owner"] != false || p["x_waybill_next_step_due"] != false {
+		t.Errorf("what is no more is still shown: %v", p)
+	}
+}
+
 func TestOrderOfSeveralDeliveriesShowsEach(t *testing.T) {
 	h := newHouse(t)
 	o := h.sell()

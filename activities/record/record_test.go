@@ -297,7 +297,7 @@ func TestRecordKeepsViewTrailAndSnapshot(t *testing.T) {
 		if _, err := w.keeper.Record(w.Context(), q); err != nil {
 			w.Fatal(err)
 		}
-		if closed, err := w.store.Closed(w.Context(), "acme-1"); err != nil || !closed {
+		if _, closed, err := w.store.Final(w.Context(), "acme-1"); err != nil || !closed {
 			w.Errorf("closed %t, %v", closed, err)
 		}
 	})

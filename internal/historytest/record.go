@@ -12,7 +12,7 @@ import (
 
 var (
 	record  = flag.Bool("record", false, "record histories that are not there yet, as make record does")
-	release = flag.String("release", "v0", "the release whose histories are recorded")
+	release = flag.String("release", "v1", "the release whose histories are recorded")
 )
 
 // Situation is one way for a workflow to go, on a server of its own.

@@ -94,12 +94,16 @@ const (
 	groupBytes = 8 << 20
 )
 
-// take takes the next group, if a still waits for one.
+// take takes the next group, if a still waits for one. Where not all fit, the first of each source come before the
+// second of any: one that sends much waits for itself, and the others do not wait for it.
 func (g *gate) take(a *arrival) []*arrival {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !slices.Contains(g.waiting, a) {
 		return nil
+	}
+	if len(g.waiting) > groupSize {
+		g.waiting = inTurn(g.waiting)
 	}
 	n, bytes := 0, 0
 	for n < min(groupSize, len(g.waiting)) {
@@ -113,24 +117,39 @@ func (g *gate) take(a *arrival) []*arrival {
 	return group
 }
 
+// inTurn puts the first arrival of each source before the second of any, and so on.
+func inTurn(as []*arrival) []*arrival {
+	before, place := map[string]int{}, make(map[*arrival]int, len(as))
+	for _, a := range as {
+		place[a] = before[a.Source]
+		before[a.Source]++
+	}
+	slices.SortStableFunc(as, func(a, b *arrival) int { return cmp.Compare(place[a], place[b]) })
+	return as
+}
+
 // groupSpan bounds the commit of a group.
 const groupSpan = 10 * time.Second
 
-// lead commits the next group on behalf of all in it, if a still waits for one. That the leader's own sender goes
-// away must not fail the others.
+// lead commits the next groups on behalf of all in them, until a is in none that waits. That the leader's own sender
+// goes away must not fail the others.
 func (s *Store) lead(ctx context.Context, a *arrival) {
 	defer func() { <-s.inbox.slots }()
-	group := s.inbox.take(a)
+	for group := s.inbox.take(a); len(group) > 0; group = s.inbox.take(a) {
+		s.answer(context.WithoutCancel(ctx), group)
+	}
+}
+
+// answer commits a group, and tells each what became of it, whatever happens.
+func (s *Store) answer(ctx context.Context, group []*arrival) {
 	defer func() {
 		for _, a := range group {
 			close(a.done)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupSpan)
+	ctx, cancel := context.WithTimeout(ctx, groupSpan)
 	defer cancel()
-	if len(group) > 0 {
-		s.commit(ctx, group)
-	}
+	s.commit(ctx, group)
 }
 
 // commit answers a group. If the database refuses one of them, each is committed alone, so that no other suffers.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -24,9 +25,9 @@ import (
 type dialect struct {
 	name  string // in the names of migrations that are for it alone
 	goose goose.Dialect
-	// begin is how a transaction begins. Each statement must see what was committed before it, so that a row lock
-	// waited for is followed by a look at what its holder left.
-	begin *sql.TxOptions
+	// start begins a transaction. Each statement must see what was committed before it, so that a row lock waited for
+	// is followed by a look at what its holder left.
+	start func(context.Context, *sql.Conn) (*sql.Tx, error)
 	// forUpdate and skipLocked end a query whose rows nobody else may change until the end of the transaction; "" on
 	// SQLite, where a transaction that writes is alone from its beginning.
 	forUpdate, skipLocked string
@@ -36,14 +37,15 @@ type dialect struct {
 	hasVersions, mayMigrate string
 	// groups is how many groups of deliveries are committed at a time.
 	groups int
-	// collided tells that the transaction was undone because of another: the same again may succeed.
+	// collided tells that another transaction was in the way of this one: the same again may succeed, after a pause.
 	collided func(error) bool
 	// refuses tells that the data itself is refused: the same again cannot succeed.
 	refuses func(error) bool
 }
 
-// busyMillis is how long a statement waits for another process's write.
-const busyMillis = "10000"
+// readerWaits is how long a connection that reads waits for the file, in ms: never for a writer, only while the file
+// is made or recovered.
+const readerWaits = 10_000
 
 // openSQLite opens a file with one connection that writes, since SQLite has one writer and waiting here is fairer
 // than in the file, and some that read.
@@ -57,27 +59,32 @@ func (s *Store) openSQLite(path string) (err error) {
 		return fmt.Errorf("store: make folder: %w", err)
 	}
 	s.dialect = dialect{
-		name: "sqlite", goose: goose.DialectSQLite3, groups: 1,
+		name: "sqlite", goose: goose.DialectSQLite3, groups: 1, start: queue{flock.New(path+"-turn", flock.SetPermissions(0o640))}.start,
 		hasVersions: `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`, mayMigrate: `SELECT 1 = 1`,
-		collided: func(error) bool { return false }, refuses: refusedBySQLite,
+		collided: busySQLite, refuses: refusedBySQLite,
 	}
-	if s.write, err = sqliteFile(path, "immediate", 1); err != nil {
+	if s.write, err = sqliteFile(path, "immediate", 1, 0); err != nil {
 		return err
 	}
-	if s.read, err = sqliteFile(path, "deferred", 4); err != nil {
+	if s.read, err = sqliteFile(path, "deferred", 4, readerWaits); err != nil {
 		return errors.Join(err, s.write.Close())
 	}
 	return nil
 }
 
-func sqliteFile(path, lock string, conns int) (*sql.DB, error) {
-	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(" + busyMillis + ")", "journal_mode(wal)", "synchronous(full)"}}
+func sqliteFile(path, lock string, conns, waits int) (*sql.DB, error) {
+	q := url.Values{"_txlock": {lock}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", waits), "journal_mode(wal)", "synchronous(full)"}}
 	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	db.SetMaxOpenConns(conns)
 	return db, nil
+}
+
+func busySQLite(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY // the rest says at what
 }
 
 func refusedBySQLite(err error) bool {
@@ -100,7 +107,10 @@ func (s *Store) openPostgres(address string) error {
 		c.RuntimeParams["application_name"] = "waybill"
 	}
 	s.dialect = dialect{
-		name: "postgres", goose: goose.DialectPostgres, groups: 2, begin: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
+		name: "postgres", goose: goose.DialectPostgres, groups: 2,
+		start: func(ctx context.Context, c *sql.Conn) (*sql.Tx, error) {
+			return c.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+		},
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
 		lock:        `SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1, 0))`,
 		lockShared:  `SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/' || $1, 0))`,

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,28 +33,56 @@ type Delivery struct {
 	ReceivedAt time.Time         `json:"receivedAt"`
 	State      DeliveryState     `json:"state"`
 	Reason     string            `json:"reason,omitzero"`
+	Connector  string            `json:"connector,omitzero"` // that read it, as gls@1; "": none has
 }
 
-const deliveryColumns = `seq, source, delivery_id, body, headers, verified_by, received_at, state, reason`
+const deliveryColumns = `seq, source, delivery_id, body, headers, verified_by, received_at, state, reason, connector`
 
 func scanDelivery(rows interface{ Scan(...any) error }) (d Delivery, err error) {
 	var headers, at string
-	if err := rows.Scan(&d.Seq, &d.Source, &d.ID, &d.Body, &headers, &d.VerifiedBy, &at, &d.State, &d.Reason); err != nil {
+	if err := rows.Scan(&d.Seq, &d.Source, &d.ID, &d.Body, &headers, &d.VerifiedBy, &at, &d.State, &d.Reason, &d.Connector); err != nil {
 		return d, err
 	}
 	d.ReceivedAt = unstamp(at)
 	return d, json.Unmarshal([]byte(headers), &d.Headers)
 }
 
-// Waiting lists pending deliveries, oldest first, at most limit, without those of the sources in except.
+// sharers bounds the sources that a look at what waits is shared by: SQLite takes 500 parts of a query.
+const sharers = 200
+
+// Waiting lists pending deliveries, at most limit, without those of the sources in except: the oldest of each source,
+// as many of each as of any other that has as many, so that one that sends much does not hold up the rest. They stand
+// in the order in which they came.
 func (s *Store) Waiting(ctx context.Context, limit int, except ...string) ([]Delivery, error) {
-	q, args := `SELECT `+deliveryColumns+` FROM inbox WHERE state = 'pending'`, []any{limit}
-	if len(except) > 0 {
-		q, args = q+` AND source NOT IN (`+places(2, len(except), 1)+`)`, append(args, anys(except)...)
+	sources, err := s.waitingSources(ctx, except)
+	if err != nil || len(sources) == 0 {
+		return nil, wrap("waiting deliveries", err)
 	}
-	rows, err := s.read.QueryContext(ctx, q+` ORDER BY seq LIMIT $1`, args...)
+	var parts []string
+	for i := range sources {
+		parts = append(parts, fmt.Sprintf(`SELECT source, seq FROM (SELECT source, seq FROM inbox WHERE state = 'pending' AND source = $%d ORDER BY seq LIMIT $1) AS part%d`, i+2, i))
+	}
+	rows, err := s.read.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM inbox WHERE seq IN (
+		SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY source ORDER BY seq) AS place FROM (`+strings.Join(parts, " UNION ALL ")+`) AS oldest) AS placed ORDER BY place, seq LIMIT $1
+	) ORDER BY seq`, append([]any{limit}, anys(sources)...)...)
 	ds, err := all(rows, err, func(r *sql.Rows) (Delivery, error) { return scanDelivery(r) })
 	return ds, wrap("waiting deliveries", err)
+}
+
+// waitingSources are the sources with pending deliveries, without those in except. Of more than can share a look, each
+// has a chance.
+func (s *Store) waitingSources(ctx context.Context, except []string) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, `WITH RECURSIVE sources (source) AS (
+		SELECT min(source) FROM inbox WHERE state = 'pending'
+		UNION ALL SELECT (SELECT min(source) FROM inbox WHERE state = 'pending' AND source > sources.source) FROM sources WHERE source IS NOT NULL
+	) SELECT source FROM sources WHERE source IS NOT NULL`) // it looks each up in the index, however many deliveries it has
+	sources, err := all(rows, err, text)
+	sources = slices.DeleteFunc(sources, func(s string) bool { return slices.Contains(except, s) })
+	if len(sources) > sharers {
+		rand.Shuffle(len(sources), func(i, j int) { sources[i], sources[j] = sources[j], sources[i] })
+		sources = sources[:sharers]
+	}
+	return sources, err
 }
 
 // Deliveries lists the newest deliveries of a state and source, "" for any of either, at most limit.
@@ -90,6 +120,15 @@ func (s *Store) DeliveryCounts(ctx context.Context) (map[DeliveryState]int, erro
 func (s *Store) SetDelivery(ctx context.Context, seq int64, state DeliveryState, reason string) error {
 	return s.tx(ctx, "set delivery", func(t *sql.Tx) error {
 		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = $1, reason = $2 WHERE seq = $3 AND (state = 'pending' OR $1 = 'pending')`, string(state), plain(reason), seq)
+		return err
+	})
+}
+
+// Bury marks a pending delivery dead that a connector could not read, with the reason. One that another has marked
+// meanwhile stays as it is.
+func (s *Store) Bury(ctx context.Context, seq int64, connector, reason string) error {
+	return s.tx(ctx, "bury", func(t *sql.Tx) error {
+		_, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'dead', reason = $1, connector = $2 WHERE seq = $3 AND state = 'pending'`, plain(reason), connector, seq)
 		return err
 	})
 }

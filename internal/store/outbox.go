@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"waybill/workflows/freight"
@@ -27,6 +28,9 @@ const batchBytes = 1 << 20
 // for gather, so that what comes in one burst goes in one signal; those that have waited longest come first.
 // A lease that is not given back runs out after span and gather.
 func (s *Store) Lease(ctx context.Context, holder string, span, gather time.Duration, shipments, perBatch int) (bs []Batch, err error) {
+	if due, ok, err := s.Due(ctx); err != nil || !ok || due.After(s.now().Add(-gather)) {
+		return nil, err
+	}
 	err = s.tx(ctx, "lease", func(t *sql.Tx) error {
 		bs = nil
 		now, token := s.now(), rand.Text()
@@ -48,6 +52,14 @@ func (s *Store) Lease(ctx context.Context, holder string, span, gather time.Dura
 		return fill(ctx, t, bs, perBatch)
 	})
 	return bs, err
+}
+
+// Due is from when the shipment that comes first may be taken, not counting the time to gather; ok is false where no
+// scan waits. Asking takes no turn from those who write.
+func (s *Store) Due(ctx context.Context) (due time.Time, ok bool, err error) {
+	var first string
+	err = s.read.QueryRowContext(ctx, `SELECT coalesce(min(due), '') FROM outbox WHERE due <> ''`).Scan(&first)
+	return unstamp(first), first != "", wrap("due", err)
 }
 
 // fill reads the scans that wait for the shipments of batches.
@@ -78,35 +90,63 @@ func fill(ctx context.Context, t *sql.Tx, bs []Batch, perBatch int) error {
 	return err
 }
 
-// Sent marks a batch as sent and gives its lease back, if holder still has it. A holder that lost it changes
-// nothing: whoever has it sends again, and the story knows the numbers.
-func (s *Store) Sent(ctx context.Context, holder string, b Batch) error {
-	return s.settleBatch(ctx, holder, b, "sent")
+// Sent marks batches as sent and gives their leases back, those that holder still has, in one transaction. A holder
+// that lost one changes nothing there: whoever has it sends again, and the story knows the numbers.
+func (s *Store) Sent(ctx context.Context, holder string, bs ...Batch) error {
+	return s.settleBatches(ctx, holder, bs, "sent")
 }
 
 // Late marks a batch for a shipment that has closed, if holder still has its lease.
 func (s *Store) Late(ctx context.Context, holder string, b Batch) error {
-	return s.settleBatch(ctx, holder, b, "late")
+	return s.settleBatches(ctx, holder, []Batch{b}, "late")
 }
 
-func (s *Store) settleBatch(ctx context.Context, holder string, b Batch, state string) error {
-	return s.tx(ctx, "settle batch", func(t *sql.Tx) error {
-		// The row's lock comes first: what another adds to the shipment meanwhile is seen by the last statement.
-		res, err := t.ExecContext(ctx, `UPDATE outbox SET holder = '', token = '', tries = 0 WHERE shipment = $1 AND holder = $2 AND token = $3`, string(b.Shipment), holder, b.token)
-		if err != nil {
+func (s *Store) settleBatches(ctx context.Context, holder string, bs []Batch, state string) error {
+	if len(bs) == 0 {
+		return nil
+	}
+	return s.tx(ctx, "settle batches", func(t *sql.Tx) error {
+		held, err := s.lockHeld(ctx, t, holder, bs)
+		if err != nil || len(held) == 0 {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		if len(b.Scans) > 0 {
-			if _, err := t.ExecContext(ctx, `UPDATE scans SET state = $1 WHERE shipment = $2 AND state = 'matched' AND number <= $3`, state, string(b.Shipment), b.Scans[len(b.Scans)-1].Number); err != nil {
-				return err
+		args, ids := []any{state}, make([]any, len(held))
+		for i, b := range held {
+			ids[i] = string(b.Shipment)
+			last := int64(0)
+			if len(b.Scans) > 0 {
+				last = b.Scans[len(b.Scans)-1].Number
 			}
+			args = append(args, ids[i], last)
 		}
-		_, err = t.ExecContext(ctx, `UPDATE outbox SET due = coalesce((SELECT at FROM scans WHERE shipment = $1 AND state = 'matched' ORDER BY number LIMIT 1), '') WHERE shipment = $1`, string(b.Shipment))
+		if _, err := t.ExecContext(ctx, `UPDATE scans SET state = $1 FROM (VALUES `+tuples(2, len(held), "TEXT", "BIGINT")+`) AS batch
+			WHERE scans.shipment = batch.column1 AND scans.state = 'matched' AND scans.number <= batch.column2`, args...); err != nil {
+			return err
+		}
+		_, err = t.ExecContext(ctx, `UPDATE outbox SET holder = '', token = '', tries = 0,
+			due = coalesce((SELECT at FROM scans WHERE scans.shipment = outbox.shipment AND state = 'matched' ORDER BY number LIMIT 1), '')
+			WHERE shipment IN (`+places(1, len(ids), 1)+`)`, ids...)
 		return err
 	})
+}
+
+// lockHeld are the batches whose lease holder still has. Their shipments' rows are locked, in one order, before
+// anything else is looked at: what another adds to a shipment meanwhile is seen by what follows.
+func (s *Store) lockHeld(ctx context.Context, t *sql.Tx, holder string, bs []Batch) (held []Batch, err error) {
+	args, by := []any{holder}, map[string]Batch{}
+	for _, b := range bs {
+		args, by[string(b.Shipment)] = append(args, string(b.Shipment)), b
+	}
+	rows, err := t.QueryContext(ctx, `SELECT shipment, token FROM outbox WHERE holder = $1 AND shipment IN (`+places(2, len(bs), 1)+`) ORDER BY shipment`+s.dialect.forUpdate, args...)
+	_, err = all(rows, err, func(r *sql.Rows) (id string, err error) {
+		var token string
+		err = r.Scan(&id, &token)
+		if b := by[id]; b.token == token {
+			held = append(held, b)
+		}
+		return id, err
+	})
+	return held, err
 }
 
 // Defer puts a batch off that could not be sent, if holder still has its lease: nobody takes the shipment before
@@ -118,9 +158,15 @@ func (s *Store) Defer(ctx context.Context, holder string, b Batch, wait time.Dur
 	})
 }
 
-// Closed reports whether the shipment has left its closing snapshot.
-func (s *Store) Closed(ctx context.Context, id freight.ShipmentID) (bool, error) {
-	var n int
-	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM finals WHERE shipment = $1`, string(id)).Scan(&n)
-	return n > 0, wrap("closed", err)
+// Final is the snapshot that a shipment closed with last; ok is false for one that never has.
+func (s *Store) Final(ctx context.Context, id freight.ShipmentID) (final freight.Shipment, ok bool, err error) {
+	var snapshot []byte
+	err = s.read.QueryRowContext(ctx, `SELECT snapshot FROM finals WHERE shipment = $1`, string(id)).Scan(&snapshot)
+	if errors.Is(err, sql.ErrNoRows) {
+		return final, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(snapshot, &final)
+	}
+	return final, err == nil, wrap("final of "+string(id), err)
 }

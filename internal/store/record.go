@@ -41,8 +41,7 @@ func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 			return err
 		}
 		if e.Final != nil {
-			if _, err := t.ExecContext(ctx, `INSERT INTO finals (shipment, revision, snapshot) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET revision = excluded.revision, snapshot = excluded.snapshot
-				WHERE excluded.revision > finals.revision`, string(e.View.Shipment), e.View.Revision, toJSON(e.Final)); err != nil {
+			if err := putFinal(ctx, t, e.View.Revision, e.Final); err != nil {
 				return err
 			}
 		}
@@ -72,6 +71,13 @@ func putView(ctx context.Context, t *sql.Tx, v freight.View) (newer bool, err er
 	return n > 0, err
 }
 
+// putFinal keeps the snapshot that a shipment closed with, if it is newer than the one it has.
+func putFinal(ctx context.Context, t *sql.Tx, revision int64, final *freight.Shipment) error {
+	_, err := t.ExecContext(ctx, `INSERT INTO finals (shipment, revision, snapshot) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET revision = excluded.revision, snapshot = excluded.snapshot
+		WHERE excluded.revision > finals.revision`, string(final.ID), revision, toJSON(final))
+	return err
+}
+
 func bit(b bool) int {
 	if b {
 		return 1
@@ -91,7 +97,7 @@ func putAudits(ctx context.Context, t *sql.Tx, id freight.ShipmentID, es []freig
 		case e.N <= last:
 			continue
 		case e.N != last+1:
-			return last, fmt.Errorf("audit entry %d of %s follows %d: one is missing", e.N, id, last)
+			return last, fmt.Errorf("audit entry %d of %s follows %d: %w", e.N, id, last, ErrGap)
 		}
 		entry := toJSON(e)
 		head, last = link(head, entry), e.N
@@ -209,8 +215,10 @@ func (s *Store) Unsettled(ctx context.Context, limit int) ([]Unsettled, error) {
 
 // Told notes the payment state that the shipment was told.
 func (s *Store) Told(ctx context.Context, u Unsettled) error {
-	_, err := s.write.ExecContext(ctx, `INSERT INTO payments (move, shipment, told) VALUES ($1, $2, $3) ON CONFLICT (move) DO UPDATE SET told = excluded.told`, u.Move, string(u.Shipment), u.Told)
-	return wrap("told", err)
+	return s.tx(ctx, "told", func(t *sql.Tx) error {
+		_, err := t.ExecContext(ctx, `INSERT INTO payments (move, shipment, told) VALUES ($1, $2, $3) ON CONFLICT (move) DO UPDATE SET told = excluded.told`, u.Move, string(u.Shipment), u.Told)
+		return err
+	})
 }
 
 // View reads a shipment's row; ok is false where there is none.

@@ -67,7 +67,7 @@ func TestOlderViewNeverOverwritesANewer(t *testing.T) {
 		if err := db.SQL(t).QueryRowContext(t.Context(), `SELECT snapshot FROM finals`).Scan(&snapshot); err != nil || !strings.Contains(snapshot, `"revision":19`) {
 			t.Errorf("final %s, %v", snapshot, err)
 		}
-		if closed, err := s.Closed(t.Context(), "acme-1"); err != nil || !closed {
+		if _, closed, err := s.Final(t.Context(), "acme-1"); err != nil || !closed {
 			t.Errorf("closed %t, %v", closed, err)
 		}
 	})

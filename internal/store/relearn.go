@@ -10,11 +10,20 @@ import (
 
 // Relearn brings the store up to what a shipment's own story knows, after a backup was restored that is older than
 // the story: scans are numbered on from the last it has read, the carriers' invoice numbers and the references it
-// has are held again, and audit entries that went with the lost store are marked as lost, so that the chain goes
-// on. It may come again, and changes nothing that is newer. Lost is how many entries were marked.
+// has are held again, what it has read of its partners is known as read, and audit entries that went with the lost
+// store are marked as lost, so that the chain goes on. It may come again, and changes nothing that is newer. Lost is
+// how many entries were marked.
 func (s *Store) Relearn(ctx context.Context, sh freight.Shipment) (lost int64, err error) {
 	err = s.tx(ctx, "relearn", func(t *sql.Tx) error {
 		if _, err := putView(ctx, t, sh.ViewAt(sh.Views, s.now())); err != nil {
+			return err
+		}
+		if sh.Stage == freight.StageClosed || sh.Stage == freight.StageCancelled {
+			if err := putFinal(ctx, t, sh.Views, sh.Final()); err != nil {
+				return err
+			}
+		}
+		if err := s.knowScans(ctx, t, sh); err != nil {
 			return err
 		}
 		if _, err := t.ExecContext(ctx, `INSERT INTO outbox (shipment, last) VALUES ($1, $2) ON CONFLICT (shipment) DO UPDATE
@@ -47,4 +56,31 @@ func (s *Store) markLost(ctx context.Context, t *sql.Tx, sh freight.Shipment) (l
 	}
 	_, err = putAudits(ctx, t, sh.ID, gap)
 	return int64(len(gap)), err
+}
+
+// knowScans makes the scans known that made the shipment's milestones, so that a partner who sends them again repeats
+// himself. They have no number here: the story has counted them.
+func (s *Store) knowScans(ctx context.Context, t *sql.Tx, sh freight.Shipment) error {
+	for _, m := range sh.Journey.Marks {
+		if m.Key == "" {
+			continue
+		}
+		scan := freight.Scan{Key: m.Key, Milestone: m.Milestone, Classifier: freight.Actual, OccurredAt: m.At, Carrier: m.Carrier}
+		if _, err := t.ExecContext(ctx, `INSERT INTO scans (scan_key, source, delivery, shipment, state, reason, refs, scan, at) VALUES ($1, '', 0, $2, 'sent', 'known from its story', '[]', $3, $4) ON CONFLICT (scan_key) DO NOTHING`,
+			m.Key, string(sh.ID), toJSON(scan), stamp(s.now())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Behind reports whether the store knows less of a shipment than its story has told it.
+func (s *Store) Behind(ctx context.Context, sh freight.Shipment) (bool, error) {
+	v, _, err := s.View(ctx, sh.ID)
+	if err != nil || v.Revision < sh.Views {
+		return true, err
+	}
+	var last int64
+	err = s.read.QueryRowContext(ctx, `SELECT coalesce(max(last), 0) FROM outbox WHERE shipment = $1`, string(sh.ID)).Scan(&last)
+	return last < sh.HighWater, wrap("behind", err)
 }

@@ -14,12 +14,21 @@ func TestStoreRestoredFromAnOldBackupLearnsFromTheStory(t *testing.T) {
 		bill := freight.CarrierInvoice{Carrier: "FASTFRT", Number: "CI-1", Total: freight.MustMoney("10.00 USD"), Lines: []freight.Charge{{Ref: "CI-1/1", Code: freight.Linehaul, Amount: freight.MustMoney("10.00 USD")}}}
 		sh := freight.Shipment{
 			ID: "acme-1", Stage: freight.StageSettlement, HighWater: 7, Views: 9, Audits: 6, Release: freight.Release{OrderName: "S00001"},
-			Unsaid: []freight.AuditEntry{{N: 6, At: noon, Kind: freight.AuditPaid}}, Journey: freight.Journey{Invoices: []freight.CarrierInvoice{bill}},
+			Unsaid: []freight.AuditEntry{{N: 6, At: noon, Kind: freight.AuditPaid}}, Journey: freight.Journey{Invoices: []freight.CarrierInvoice{bill}, Marks: []freight.Mark{{Milestone: freight.PickedUp, At: noon, Key: "picked up"}}},
+		}
+		if behind, err := s.Behind(t.Context(), sh); err != nil || !behind {
+			t.Errorf("behind %t, %v: the story has told more than the backup has", behind, err)
 		}
 		for range 2 {
 			if _, err := s.Relearn(t.Context(), sh); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if behind, err := s.Behind(t.Context(), sh); err != nil || behind {
+			t.Errorf("behind %t, %v: it has learned all", behind, err)
+		}
+		if a := admit(t, s, scan("picked up", ref(freight.RefShipment, "", "acme-1"))); a.Repeats != 1 {
+			t.Errorf("what the story has read is taken for new: %+v", a)
 		}
 		if last := record(t, s, 10, sh.Unsaid); last != 6 {
 			t.Errorf("the trail goes on to %d, want 6", last)
@@ -41,6 +50,19 @@ func TestStoreRestoredFromAnOldBackupLearnsFromTheStory(t *testing.T) {
 		}
 		if dup := bs[0].Scans[1].Invoice.DuplicateOf; dup != "" {
 			t.Errorf("the shipment's own bill counts as a duplicate of %q", dup)
+		}
+	})
+}
+
+func TestClosedShipmentCanBeReopenedFromWhatWasLearnedAgain(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := open(t, db)
+		sh := freight.Shipment{ID: "acme-1", Stage: freight.StageClosed, HighWater: 3, Views: 4, Audits: 2}
+		if _, err := s.Relearn(t.Context(), sh); err != nil {
+			t.Fatal(err)
+		}
+		if f, ok, err := s.Final(t.Context(), "acme-1"); err != nil || !ok || f.HighWater != 3 || f.Stage != freight.StageClosed {
+			t.Errorf("final %+v, %t, %v", f, ok, err)
 		}
 	})
 }

@@ -30,12 +30,14 @@ type Incoming struct {
 	Scan       freight.Scan
 	References []freight.Reference
 	Documents  []Document
+	Surprise   string // why it may not be what its sender meant, for people; "" for what is as expected
 }
 
 // Filing is what one delivery was decoded to.
 type Filing struct {
-	Delivery int64
-	Scans    []Incoming
+	Delivery  int64
+	Connector string // the version that read it, as gls@1
+	Scans     []Incoming
 }
 
 // Admission says what became of the scans of a delivery.
@@ -46,7 +48,7 @@ type Admission struct {
 
 // Admit files the scans of one delivery; see AdmitAll.
 func (s *Store) Admit(ctx context.Context, delivery int64, in []Incoming) (Admission, error) {
-	as, err := s.AdmitAll(ctx, []Filing{{delivery, in}})
+	as, err := s.AdmitAll(ctx, []Filing{{Delivery: delivery, Scans: in}})
 	if err != nil {
 		return Admission{}, err
 	}
@@ -68,21 +70,57 @@ func (s *Store) AdmitAll(ctx context.Context, fs []Filing) (as []Admission, err 
 		if err != nil {
 			return err
 		}
-		var found []placement
+		var ps []*placement
 		for i, f := range fs {
 			if as[i].Elsewhere = !mine[f.Delivery]; as[i].Elsewhere {
 				continue
 			}
 			delete(mine, f.Delivery) // the same one again in fs is not ours any more
 			for _, in := range f.Scans {
-				if found, err = s.admitOne(ctx, t, f.Delivery, in, &as[i], found); err != nil {
-					return err
-				}
+				ps = append(ps, placementOf(f, in, &as[i]))
 			}
 		}
-		return s.number(ctx, t, found)
+		return s.place(ctx, t, ps)
 	})
 	return as, err
+}
+
+// placementOf is a scan that was not in the store before, as far as its delivery knows.
+func placementOf(f Filing, in Incoming, a *Admission) *placement {
+	if sabotage.Dedupe {
+		in.Scan.Key += "/" + strconv.FormatInt(f.Delivery, 10)
+	}
+	return &placement{delivery: f.Delivery, connector: f.Connector, surprise: plain(in.Surprise), scan: in.Scan, refs: in.References, documents: in.Documents, admission: a}
+}
+
+// place files the scans that are new and gives each its number, or keeps it where its shipment will find it.
+func (s *Store) place(ctx context.Context, t *sql.Tx, ps []*placement) error {
+	for _, p := range ps {
+		if err := p.keepDocuments(ctx, t); err != nil {
+			return err
+		}
+	}
+	fresh, err := s.insertScans(ctx, t, ps)
+	if err != nil {
+		return err
+	}
+	if err := match(ctx, t, fresh); err != nil {
+		return err
+	}
+	var found, strays []*placement
+	for _, p := range fresh {
+		if p.shipment == "" {
+			p.admission.Unmatched++
+			strays = append(strays, p)
+			continue
+		}
+		p.admission.New++
+		found = append(found, p)
+	}
+	if err := leave(ctx, t, strays); err != nil {
+		return err
+	}
+	return s.number(ctx, t, found)
 }
 
 func referencesOf(fs []Filing) (rs []freight.Reference) {
@@ -120,48 +158,61 @@ func (s *Store) claim(ctx context.Context, t *sql.Tx, fs []Filing) (map[int64]bo
 	in := places(1, len(seqs), 1)
 	rows, err := t.QueryContext(ctx, `SELECT seq FROM inbox WHERE state = 'pending' AND seq IN (`+in+`) ORDER BY seq`+s.dialect.skipLocked, seqs...)
 	mine := map[int64]bool{}
-	seqs, err = all(rows, err, func(r *sql.Rows) (any, error) {
+	_, err = all(rows, err, func(r *sql.Rows) (any, error) {
 		var seq int64
 		err := r.Scan(&seq)
 		mine[seq] = true
 		return seq, err
 	})
-	if err != nil || len(seqs) == 0 {
-		return mine, err
-	}
-	_, err = t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '' WHERE seq IN (`+places(1, len(seqs), 1)+`)`, seqs...)
-	return mine, err
-}
-
-// admitOne files a scan that is new. If one shipment is meant, the scan joins those that wait for a number.
-func (s *Store) admitOne(ctx context.Context, t *sql.Tx, delivery int64, i Incoming, a *Admission, found []placement) ([]placement, error) {
-	for _, d := range i.Documents {
-		if _, err := t.ExecContext(ctx, `INSERT INTO documents (sha256, body, media_type, signer) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING`, d.SHA256, d.Body, d.MediaType, d.Signer); err != nil {
-			return nil, err
-		}
-	}
-	if sabotage.Dedupe {
-		i.Scan.Key += "/" + strconv.FormatInt(delivery, 10)
-	}
-	p := placement{scan: i.Scan, refs: i.References}
-	err := t.QueryRowContext(ctx, `INSERT INTO scans (scan_key, source, delivery, state, refs, scan, at) VALUES ($1, $2, $3, 'unmatched', $4, $5, $6) ON CONFLICT (scan_key) DO NOTHING RETURNING seq`,
-		i.Scan.Key, i.Scan.Source, delivery, toJSON(i.References), toJSON(i.Scan), stamp(s.now())).Scan(&p.seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		a.Repeats++
-		return found, nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	if err := p.match(ctx, t); err != nil {
-		return nil, err
+	by := map[string][]any{}
+	for _, f := range fs {
+		if mine[f.Delivery] {
+			by[f.Connector] = append(by[f.Connector], f.Delivery)
+		}
 	}
-	if p.shipment == "" {
-		a.Unmatched++
-		return found, p.leave(ctx, t)
+	for connector, seqs := range by {
+		if _, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '', connector = $1 WHERE seq IN (`+places(2, len(seqs), 1)+`)`, append([]any{connector}, seqs...)...); err != nil {
+			return nil, err
+		}
 	}
-	a.New++
-	return append(found, p), nil
+	return mine, nil
+}
+
+// scansAtOnce bounds the rows of one statement: PostgreSQL takes 65,535 placeholders, SQLite half as many.
+const scansAtOnce = 500
+
+// insertScans files the scans that are not in the store, and returns these in the order they came in.
+func (s *Store) insertScans(ctx context.Context, t *sql.Tx, ps []*placement) (fresh []*placement, err error) {
+	const columns = 8
+	for part := range slices.Chunk(ps, scansAtOnce) {
+		args := make([]any, 0, columns*len(part))
+		for _, p := range part {
+			args = append(args, p.scan.Key, p.scan.Source, p.delivery, toJSON(p.refs), toJSON(p.scan), stamp(s.now()), p.connector, p.surprise)
+		}
+		rows, err := t.QueryContext(ctx, `INSERT INTO scans (scan_key, source, delivery, refs, scan, at, connector, surprise, state) SELECT column1, column2, column3, column4, column5, column6, column7, column8, 'unmatched'
+			FROM (VALUES `+tuples(1, len(part), "TEXT", "TEXT", "BIGINT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT")+`) AS scan WHERE true ON CONFLICT (scan_key) DO NOTHING RETURNING scan_key, seq`, args...)
+		seqs := map[string]int64{}
+		if _, err = all(rows, err, func(r *sql.Rows) (key string, err error) {
+			var seq int64
+			err = r.Scan(&key, &seq)
+			seqs[key] = seq
+			return key, err
+		}); err != nil {
+			return nil, err
+		}
+		for _, p := range part {
+			if p.seq = seqs[p.scan.Key]; p.seq == 0 {
+				p.admission.Repeats++
+				continue
+			}
+			delete(seqs, p.scan.Key) // the next of the part that says the same is a repeat
+			fresh = append(fresh, p)
+		}
+	}
+	return fresh, nil
 }
 
 func toJSON(v any) string {
@@ -179,49 +230,92 @@ type placement struct {
 	refs     []freight.Reference
 	shipment string // "": nobody knows
 	why      string // nobody knows
+
+	// of a scan that comes in
+	delivery  int64
+	connector string
+	surprise  string
+	documents []Document
+	admission *Admission // of its delivery
 }
 
-// match finds the one shipment that the scan's references point to. A more telling kind of reference is asked first;
-// two candidates are as bad as none.
-func (p *placement) match(ctx context.Context, t *sql.Tx) error {
-	found, err := p.candidates(ctx, t)
-	if err != nil {
-		return err
-	}
-	telling := []freight.ReferenceKind{freight.RefShipment, freight.RefTracking, freight.RefPRO, freight.RefBOL, freight.RefOrder, freight.RefCustomer}
-	i := slices.IndexFunc(telling, func(k freight.ReferenceKind) bool { return len(found[k]) > 0 })
-	switch {
-	case i < 0:
-		p.why = "no shipment has these references"
-	case len(found[telling[i]]) > 1:
-		p.why = fmt.Sprintf("its %s is that of several shipments: %s", telling[i], strings.Join(found[telling[i]], ", "))
-	default:
-		p.shipment = found[telling[i]][0]
+func (p *placement) keepDocuments(ctx context.Context, t *sql.Tx) error {
+	for _, d := range p.documents {
+		if _, err := t.ExecContext(ctx, `INSERT INTO documents (sha256, body, media_type, signer) VALUES ($1, $2, $3, $4) ON CONFLICT (sha256) DO NOTHING`, d.SHA256, d.Body, d.MediaType, d.Signer); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// match finds for each scan the one shipment that its references point to. A more telling kind of reference is asked
+// first; two candidates are as bad as none.
+func match(ctx context.Context, t *sql.Tx, ps []*placement) error {
+	known, err := registered(ctx, t, ps)
+	if err != nil {
+		return err
+	}
+	telling := []freight.ReferenceKind{freight.RefShipment, freight.RefTracking, freight.RefPRO, freight.RefBOL, freight.RefOrder, freight.RefCustomer}
+	for _, p := range ps {
+		found := p.candidates(known)
+		i := slices.IndexFunc(telling, func(k freight.ReferenceKind) bool { return len(found[k]) > 0 })
+		switch {
+		case i < 0:
+			p.why = "no shipment has these references"
+		case len(found[telling[i]]) > 1:
+			p.why = fmt.Sprintf("its %s is that of several shipments: %s", telling[i], strings.Join(found[telling[i]], ", "))
+		default:
+			p.shipment = found[telling[i]][0]
+		}
+	}
+	return nil
+}
+
+// number is a reference without the carrier that gave it.
+type number struct{ kind, value string }
+
+// registration says whose a number is, and when.
+type registration struct{ carrier, shipment, since, until string }
+
+// registered reads what is registered under the numbers of scans.
+func registered(ctx context.Context, t *sql.Tx, ps []*placement) (map[number][]registration, error) {
+	known := map[number][]registration{}
+	var args []any
+	for _, p := range ps {
+		for _, r := range p.refs {
+			n := number{string(r.Kind), r.Value}
+			if _, ok := known[n]; !ok {
+				known[n], args = nil, append(args, n.kind, n.value)
+			}
+		}
+	}
+	for part := range slices.Chunk(args, 2*scansAtOnce) {
+		rows, err := t.QueryContext(ctx, `SELECT kind, value, carrier, shipment, since, until FROM refs WHERE (kind, value) IN (VALUES `+places(1, len(part)/2, 2)+`)`, part...)
+		if _, err = all(rows, err, func(r *sql.Rows) (n number, err error) {
+			var g registration
+			err = r.Scan(&n.kind, &n.value, &g.carrier, &g.shipment, &g.since, &g.until)
+			known[n] = append(known[n], g)
+			return n, err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
+}
+
 // candidates are the shipments with a reference of the scan's that held when it occurred, by kind of reference.
-func (p *placement) candidates(ctx context.Context, t *sql.Tx) (map[freight.ReferenceKind][]string, error) {
-	found := map[freight.ReferenceKind][]string{}
-	if len(p.refs) == 0 {
-		return found, nil
-	}
-	args := []any{stamp(p.scan.OccurredAt)}
-	var ors []string
+func (p *placement) candidates(known map[number][]registration) map[freight.ReferenceKind][]string {
+	found, at := map[freight.ReferenceKind][]string{}, stamp(p.scan.OccurredAt)
 	for _, r := range p.refs {
-		n := len(args)
-		ors = append(ors, fmt.Sprintf(`kind = $%d AND value = $%d AND (carrier = '' OR $%d = '' OR carrier = $%d)`, n+1, n+2, n+3, n+3))
-		args = append(args, string(r.Kind), r.Value, string(p.carrierOf(r)))
+		carrier := string(p.carrierOf(r))
+		for _, g := range known[number{string(r.Kind), r.Value}] {
+			if g.since <= at && at <= g.until && (g.carrier == "" || carrier == "" || g.carrier == carrier) && !slices.Contains(found[r.Kind], g.shipment) {
+				found[r.Kind] = append(found[r.Kind], g.shipment)
+			}
+		}
+		slices.Sort(found[r.Kind])
 	}
-	rows, err := t.QueryContext(ctx, `SELECT DISTINCT kind, shipment FROM refs WHERE since <= $1 AND until >= $1 AND (`+strings.Join(ors, " OR ")+`) ORDER BY kind, shipment`, args...)
-	_, err = all(rows, err, func(r *sql.Rows) (id string, err error) {
-		var kind freight.ReferenceKind
-		err = r.Scan(&kind, &id)
-		found[kind] = append(found[kind], id)
-		return id, err
-	})
-	return found, err
+	return found
 }
 
 // carrierOf is the carrier whose number a reference is: two carriers may have given the same. "" is any.
@@ -232,14 +326,23 @@ func (p *placement) carrierOf(r freight.Reference) freight.CarrierCode {
 	return r.Carrier
 }
 
-// leave keeps a scan nobody can place where registering one of its references finds it.
-func (p *placement) leave(ctx context.Context, t *sql.Tx) error {
-	if _, err := t.ExecContext(ctx, `UPDATE scans SET reason = $1 WHERE seq = $2`, p.why, p.seq); err != nil {
-		return err
-	}
-	for _, r := range p.refs {
-		if _, err := t.ExecContext(ctx, `INSERT INTO unmatched_refs (kind, value, seq) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, string(r.Kind), r.Value, p.seq); err != nil {
+// leave keeps scans nobody can place where registering one of their references finds them.
+func leave(ctx context.Context, t *sql.Tx, ps []*placement) error {
+	for part := range slices.Chunk(ps, scansAtOnce) {
+		var whys, refs []any
+		for _, p := range part {
+			whys = append(whys, p.seq, p.why)
+			for _, r := range p.refs {
+				refs = append(refs, string(r.Kind), r.Value, p.seq)
+			}
+		}
+		if _, err := t.ExecContext(ctx, `UPDATE scans SET reason = stray.column2 FROM (VALUES `+tuples(1, len(part), "BIGINT", "TEXT")+`) AS stray WHERE seq = stray.column1`, whys...); err != nil {
 			return err
+		}
+		for some := range slices.Chunk(refs, 3*scansAtOnce) {
+			if _, err := t.ExecContext(ctx, `INSERT INTO unmatched_refs (kind, value, seq) VALUES `+places(1, len(some)/3, 3)+` ON CONFLICT DO NOTHING`, some...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -247,20 +350,28 @@ func (p *placement) leave(ctx context.Context, t *sql.Tx) error {
 
 // number gives each scan the next number of its shipment. Shipments are taken in one order, so that two who number
 // wait for each other and not in a circle; scans of a shipment keep theirs.
-func (s *Store) number(ctx context.Context, t *sql.Tx, found []placement) error {
-	slices.SortStableFunc(found, func(a, b placement) int { return strings.Compare(a.shipment, b.shipment) })
+func (s *Store) number(ctx context.Context, t *sql.Tx, found []*placement) error {
+	slices.SortStableFunc(found, func(a, b *placement) int { return strings.Compare(a.shipment, b.shipment) })
 	for _, p := range found {
 		if p.scan.Invoice != nil {
 			if err := s.claimInvoice(ctx, t, p.shipment, &p.scan); err != nil {
 				return err
 			}
 		}
-		err := t.QueryRowContext(ctx, `INSERT INTO outbox (shipment, last, due) VALUES ($1, 1, $2) ON CONFLICT (shipment) DO UPDATE
-			SET last = outbox.last + 1, due = CASE WHEN outbox.due = '' THEN excluded.due ELSE outbox.due END RETURNING last`, p.shipment, stamp(s.now())).Scan(&p.scan.Number)
+	}
+	for part := range slices.Chunk(found, scansAtOnce) {
+		next, err := s.draw(ctx, t, part)
 		if err != nil {
 			return err
 		}
-		if _, err := t.ExecContext(ctx, `UPDATE scans SET shipment = $1, number = $2, state = 'matched', reason = '', scan = $3 WHERE seq = $4`, p.shipment, p.scan.Number, toJSON(p.scan), p.seq); err != nil {
+		var args []any
+		for _, p := range part {
+			p.scan.Number = next[p.shipment]
+			next[p.shipment]++
+			args = append(args, p.seq, p.shipment, p.scan.Number, toJSON(p.scan))
+		}
+		if _, err := t.ExecContext(ctx, `UPDATE scans SET shipment = placed.column2, number = placed.column3, state = 'matched', reason = '', scan = placed.column4
+			FROM (VALUES `+tuples(1, len(part), "BIGINT", "TEXT", "BIGINT", "TEXT")+`) AS placed WHERE seq = placed.column1`, args...); err != nil {
 			return err
 		}
 	}
@@ -270,6 +381,28 @@ func (s *Store) number(ctx context.Context, t *sql.Tx, found []placement) error 
 		}
 	}
 	return nil
+}
+
+// draw takes as many numbers of each shipment as it has scans, and returns the first of each.
+func (s *Store) draw(ctx context.Context, t *sql.Tx, found []*placement) (next map[string]int64, err error) {
+	many := map[string]int64{}
+	for _, p := range found {
+		many[p.shipment]++
+	}
+	var args []any
+	for _, id := range slices.Sorted(maps.Keys(many)) {
+		args = append(args, id, many[id], stamp(s.now()))
+	}
+	rows, err := t.QueryContext(ctx, `INSERT INTO outbox (shipment, last, due) VALUES `+places(1, len(many), 3)+` ON CONFLICT (shipment) DO UPDATE
+		SET last = outbox.last + excluded.last, due = CASE WHEN outbox.due = '' THEN excluded.due ELSE outbox.due END RETURNING shipment, last`, args...)
+	next = map[string]int64{}
+	_, err = all(rows, err, func(r *sql.Rows) (id string, err error) {
+		var last int64
+		err = r.Scan(&id, &last)
+		next[id] = last - many[id] + 1
+		return id, err
+	})
+	return next, err
 }
 
 // claimInvoice makes a carrier's invoice number hold once: a second bill under it says whose it is.
@@ -294,44 +427,47 @@ func (s *Store) claimInvoice(ctx context.Context, t *sql.Tx, shipment string, sc
 
 // redrive tries the scans again that name one of these references.
 func (s *Store) redrive(ctx context.Context, t *sql.Tx, rs []freight.Reference) error {
-	var found []placement
+	var ps []*placement
 	tried := map[int64]bool{}
 	for _, r := range rs {
 		rows, err := t.QueryContext(ctx, `SELECT seq, scan, refs FROM scans WHERE state = 'unmatched' AND seq IN (SELECT seq FROM unmatched_refs WHERE kind = $1 AND value = $2) ORDER BY seq`+s.dialect.forUpdate, string(r.Kind), r.Value)
-		ps, err := all(rows, err, scanPlacement)
+		named, err := all(rows, err, scanPlacement)
 		if err != nil {
 			return err
 		}
-		for _, p := range ps {
-			if tried[p.seq] {
-				continue
-			}
-			tried[p.seq] = true
-			if err := p.again(ctx, t); err != nil {
-				return err
-			}
-			if p.shipment != "" {
-				found = append(found, p)
+		for _, p := range named {
+			if !tried[p.seq] {
+				tried[p.seq], ps = true, append(ps, p)
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b placement) int { return cmp.Compare(a.seq, b.seq) })
+	slices.SortFunc(ps, func(a, b *placement) int { return cmp.Compare(a.seq, b.seq) })
+	if err := match(ctx, t, ps); err != nil {
+		return err
+	}
+	var found []*placement
+	for _, p := range ps {
+		if err := p.again(ctx, t); err != nil {
+			return err
+		}
+		if p.shipment != "" {
+			found = append(found, p)
+		}
+	}
 	return s.number(ctx, t, found)
 }
 
-func scanPlacement(r *sql.Rows) (p placement, err error) {
+func scanPlacement(r *sql.Rows) (*placement, error) {
+	var p placement
 	var scan, refs string
 	if err := r.Scan(&p.seq, &scan, &refs); err != nil {
-		return p, err
+		return nil, err
 	}
-	return p, errors.Join(json.Unmarshal([]byte(scan), &p.scan), json.Unmarshal([]byte(refs), &p.refs))
+	return &p, errors.Join(json.Unmarshal([]byte(scan), &p.scan), json.Unmarshal([]byte(refs), &p.refs))
 }
 
-// again matches an unmatched scan anew.
+// again notes what became of an unmatched scan that was matched anew.
 func (p *placement) again(ctx context.Context, t *sql.Tx) error {
-	if err := p.match(ctx, t); err != nil {
-		return err
-	}
 	if p.shipment == "" {
 		_, err := t.ExecContext(ctx, `UPDATE scans SET reason = $1 WHERE seq = $2`, p.why, p.seq)
 		return err

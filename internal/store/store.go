@@ -92,21 +92,21 @@ func wrap(what string, err error) error {
 // ErrRefused means that the database cannot hold the data itself: the same again would be refused again.
 var ErrRefused = errors.New("the database refuses this")
 
-// tries bounds how often a transaction is done that others were in the way of.
-const tries = 10
+// persistence is how long a transaction is done anew that others are in the way of.
+const persistence = 10 * time.Second
 
-// tx runs f in one transaction, and anew if the database undid it because of another one: f must start from nothing
-// each time.
+// tx runs f in one transaction, and anew if another was in its way or the database undid it because of one: f must
+// start from nothing each time.
 func (s *Store) tx(ctx context.Context, what string, f func(*sql.Tx) error) (err error) {
-	for try := range tries {
-		if err = s.once(ctx, f); err == nil || !s.dialect.collided(err) {
+	began := time.Now()
+	for try := 0; ; try++ {
+		if err = s.once(ctx, f); err == nil || !s.dialect.collided(err) || time.Since(began) > persistence {
 			break
 		}
-		pause := rand.N(time.Millisecond << try)
 		select {
 		case <-ctx.Done():
 			return wrap(what, errors.Join(err, ctx.Err()))
-		case <-time.After(pause):
+		case <-time.After(rand.N(time.Millisecond << min(try, 8))): // those that undid each other come back apart
 		}
 	}
 	if err != nil && s.dialect.refuses(err) {
@@ -116,7 +116,12 @@ func (s *Store) tx(ctx context.Context, what string, f func(*sql.Tx) error) (err
 }
 
 func (s *Store) once(ctx context.Context, f func(*sql.Tx) error) error {
-	t, err := s.write.BeginTx(ctx, s.dialect.begin)
+	c, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }() // it goes back to the pool
+	t, err := s.dialect.start(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -174,6 +179,22 @@ func places(first, n, size int) string {
 		b.WriteByte(')')
 	}
 	return b.String()
+}
+
+// tuples writes n groups of placeholders of these types, numbered from first: "(CAST($1 AS TEXT),CAST($2 AS BIGINT))".
+// In VALUES that stand for a table, PostgreSQL takes a placeholder for a text unless its type is said.
+func tuples(first, n int, types ...string) string {
+	var b strings.Builder
+	for i := range n * len(types) {
+		switch {
+		case i > 0 && i%len(types) == 0:
+			b.WriteString("),(")
+		case i > 0:
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "CAST($%d AS %s)", first+i, types[i%len(types)])
+	}
+	return "(" + b.String() + ")"
 }
 
 // anys makes arguments of values.

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// mediaFault says what is wrong with the form a delivery comes in: "" for nothing.
+// mediaFault says what is wrong with the form our own events come in: "" for nothing.
 func mediaFault(r *http.Request) string {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
@@ -20,7 +20,13 @@ func mediaFault(r *http.Request) string {
 		return "send one event in structured mode, with Content-Type: application/cloudevents+json"
 	case params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8"):
 		return "send UTF-8; JSON has no other charset"
-	case r.Header.Get("Content-Encoding") != "" && !strings.EqualFold(r.Header.Get("Content-Encoding"), "identity"):
+	}
+	return codingFault(r)
+}
+
+// codingFault says that a body is compressed: what is signed is what came.
+func codingFault(r *http.Request) string {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return "send the body uncompressed, without Content-Encoding"
 	}
 	return ""

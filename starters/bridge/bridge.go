@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +41,9 @@ type Source struct {
 	PerSecond float64 // authentic deliveries; 0: no limit
 	Burst     int     // how many may come at once; 0: 1
 	Limit     int64   // bytes of a body; 0: 256 KiB
+	// Manner is how a partner with ways of its own speaks, as it is at each delivery; nil: by Keys, and our own events.
+	Manner func() Manner
+	Types  []string // content types that a source with a manner may send; nil: JSONTypes
 }
 
 // Options are what a bridge is made of.
@@ -48,7 +54,8 @@ type Options struct {
 	Log       *zap.Logger
 	Metrics   prometheus.Registerer // nil: none
 	Now       func() time.Time
-	Patience  time.Duration // how long a delivery waits for the inbox before 503; 0: 8 s, under the 10 s senders give
+	Proxies   []netip.Prefix // addresses before us that are ours: what they say of who asks is believed
+	Patience  time.Duration  // how long a delivery waits for the inbox before 503; 0: 8 s, under the 10 s senders give
 }
 
 // Bridge is an http.Handler.
@@ -56,8 +63,9 @@ type Bridge struct {
 	o        Options
 	router   http.Handler
 	sources  map[string]*source
-	unknown  *source // does the work of one that is not configured
-	limit    int64   // bytes that are read of any body before it is verified
+	unknown  *source  // does the work of one that is not configured
+	limit    int64    // bytes that are read of any body before it is verified
+	types    []string // content types that any body may have before it is verified, beside that of our own events
 	large    chan struct{}
 	hints    *rate.Limiter
 	schema   *schema
@@ -109,7 +117,11 @@ func New(o Options) (*Bridge, error) {
 	if err := b.addSources(); err != nil {
 		return nil, err
 	}
-	b.router = b.routes()
+	types, err := EventSchemas()
+	if err != nil {
+		return nil, err
+	}
+	b.router = b.routes(types)
 	return b, nil
 }
 
@@ -126,22 +138,29 @@ func (b *Bridge) addSources() error {
 		if src.Limit == 0 {
 			src.Limit = DefaultLimit
 		}
+		if src.Manner != nil && src.Types == nil {
+			src.Types = JSONTypes
+		}
 		b.limit = max(b.limit, src.Limit)
+		b.types = append(b.types, src.Types...)
 		b.sources[src.Name] = &source{Source: src, limiter: rate.NewLimiter(limit, max(src.Burst, 1))}
 	}
 	// A source that is not there reads the keys of one that is, so that it takes as long to refuse, and says as little.
 	b.unknown = &source{Source: Source{Name: unknownSource, Keys: func() ([]webhook.Key, error) { return nil, nil }}}
-	if len(b.o.Sources) > 0 {
-		b.unknown.Keys = b.o.Sources[0].Keys
+	if i := slices.IndexFunc(b.o.Sources, func(s Source) bool { return s.Keys != nil }); i >= 0 {
+		b.unknown.Keys = b.o.Sources[i].Keys
 	}
 	return nil
 }
 
-func (b *Bridge) routes() http.Handler {
+func (b *Bridge) routes(types []EventSchema) http.Handler {
 	r := chi.NewRouter()
 	r.Post("/v1/events/{source}", b.events)
+	r.Get("/v1/events/{source}", b.ask)
+	r.Head("/v1/events/{source}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }) // some look whether anyone is there
 	r.Post("/v1/hints/odoo", b.hint)
 	r.Get("/v1/schemas/event.json", serveFile("application/schema+json", eventSchema))
+	serveTypes(r, types)
 	r.Get("/openapi.yaml", serveFile("application/yaml", openAPI))
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	r.Get("/readyz", b.ready)
@@ -195,7 +214,7 @@ func (b *Bridge) events(w http.ResponseWriter, r *http.Request) {
 		src = b.unknown
 	}
 	visitOf(r).source = src.Name
-	if detail := mediaFault(r); detail != "" {
+	if detail := mediaFault(r); detail != "" && b.foreignMedia(r, b.types) != "" {
 		b.refuse(w, r, problemMediaType.with(detail))
 		return
 	}
@@ -205,9 +224,13 @@ func (b *Bridge) events(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, *refusal)
 		return
 	}
-	which, refusal := b.verify(r, src, known, body)
+	v, refusal := b.verify(r, src, known, body)
 	if refusal != nil {
 		b.refuse(w, r, *refusal)
+		return
+	}
+	if detail := b.mediaOf(r, src); detail != "" {
+		b.refuse(w, r, problemMediaType.with(detail))
 		return
 	}
 	if size := int64(len(body)); size > src.Limit {
@@ -218,12 +241,41 @@ func (b *Bridge) events(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, problemThrottled.after(wait))
 		return
 	}
-	b.take(w, r, src, body, which)
+	if v.asked != "" {
+		visitOf(r).outcome = "asked"
+		echo(w, v.asked)
+		return
+	}
+	b.take(w, r, src, body, v)
 }
 
-// verify says with which key a delivery is signed. While a key of the source cannot be read, what no other key
+// mediaOf says what is wrong with the form of a verified delivery, for its source.
+func (b *Bridge) mediaOf(r *http.Request, src *source) string {
+	if src.Manner == nil {
+		return mediaFault(r)
+	}
+	return b.foreignMedia(r, src.Types)
+}
+
+// verify says how a delivery is proved to be its source's.
+func (b *Bridge) verify(r *http.Request, src *source, known bool, body []byte) (v verified, refusal *problem) {
+	if src.Manner != nil {
+		v, refusal = b.verifyManner(r, src, src.Manner(), body)
+	} else {
+		var which int
+		which, refusal = b.verifyKeys(r, src, known, body)
+		v = verified{by: "standard-webhooks secret " + strconv.Itoa(which+1), key: which + 1, id: r.Header.Get(webhook.IDHeader)}
+	}
+	if refusal == nil {
+		b.counts.keys.WithLabelValues(src.Name, strconv.Itoa(v.key)).Inc()
+		visitOf(r).delivery = v.id
+	}
+	return v, refusal
+}
+
+// verifyKeys says with which key a delivery is signed. While a key of the source cannot be read, what no other key
 // verifies is put off and not refused: it may be signed with that one.
-func (b *Bridge) verify(r *http.Request, src *source, known bool, body []byte) (which int, refusal *problem) {
+func (b *Bridge) verifyKeys(r *http.Request, src *source, known bool, body []byte) (which int, refusal *problem) {
 	keys, fault := src.Keys()
 	if known {
 		b.tell(src, fault)
@@ -231,15 +283,13 @@ func (b *Bridge) verify(r *http.Request, src *source, known bool, body []byte) (
 	which, err := webhook.Verify(r.Header, body, b.o.Now(), keys)
 	switch {
 	case err == nil && known:
-		b.counts.keys.WithLabelValues(src.Name, strconv.Itoa(which+1)).Inc()
-		visitOf(r).delivery = r.Header.Get(webhook.IDHeader)
 		return which, nil
 	case known && fault != nil && errors.Is(err, webhook.ErrForged):
 		return 0, &problemUnavailable
 	case err == nil:
 		err = webhook.ErrForged
 	}
-	p := problemUnsigned.with(err.Error())
+	p := unsigned(err)
 	return 0, &p
 }
 
@@ -247,7 +297,12 @@ func (b *Bridge) verify(r *http.Request, src *source, known bool, body []byte) (
 // first delivery. The other sources are served all the same.
 func (b *Bridge) CheckKeys() {
 	for _, src := range b.sources {
-		_, fault := src.Keys()
+		var fault error
+		if src.Manner != nil {
+			_, fault = src.Manner().Secrets()
+		} else {
+			_, fault = src.Keys()
+		}
 		b.tell(src, fault)
 	}
 }
@@ -280,20 +335,37 @@ func throttled(l *rate.Limiter, now time.Time) time.Duration {
 	return wait
 }
 
-// take commits an authentic delivery. One that cannot be used is kept too, with the reasons, beside its id: the id
-// stays free for the corrected one.
-func (b *Bridge) take(w http.ResponseWriter, r *http.Request, src *source, body []byte, which int) {
-	id := visitOf(r).delivery
+// take commits an authentic delivery. One of our own events that cannot be used is kept too, with the reasons, beside
+// its id: the id stays free for the corrected one.
+func (b *Bridge) take(w http.ResponseWriter, r *http.Request, src *source, body []byte, v verified) {
 	d := store.Delivery{
-		Source: src.Name, ID: id, Body: body, ReceivedAt: b.o.Now(), State: store.Pending,
-		Headers:    map[string]string{"content-type": cut(r.Header.Get("Content-Type"), 200), "user-agent": cut(r.UserAgent(), 200), webhook.IDHeader: id, "x-request-id": visitOf(r).id},
-		VerifiedBy: "standard-webhooks secret " + strconv.Itoa(which+1),
+		Source: src.Name, ID: v.id, Body: body, ReceivedAt: b.o.Now(), State: store.Pending, VerifiedBy: v.by,
+		Headers: map[string]string{"content-type": cut(r.Header.Get("Content-Type"), 200), "user-agent": cut(r.UserAgent(), 200), "x-request-id": visitOf(r).id},
 	}
-	faults := b.schema.check(d, b.o.Now())
+	if src.Manner == nil {
+		d.Headers[webhook.IDHeader] = v.id
+		b.commit(w, r, d, b.usable(&d))
+		return
+	}
+	m := src.Manner()
+	for _, name := range m.Proof.Kept() {
+		d.Headers[strings.ToLower(name)] = cut(r.Header.Get(name), 500)
+	}
+	visitOf(r).answer, visitOf(r).foreign = m.Proof.Answer(), m.Foreign
+	if m.Foreign {
+		b.commit(w, r, d, nil)
+		return
+	}
+	b.commit(w, r, d, b.usable(&d))
+}
+
+// usable says why a delivery of one of our own events cannot be used, and marks it so.
+func (b *Bridge) usable(d *store.Delivery) violations {
+	faults := b.schema.check(*d, b.o.Now())
 	if faults != nil {
-		d.ID, d.State, d.Reason = unusableID(id, body), store.Dead, faults.Error()
+		d.ID, d.State, d.Reason = unusableID(d.ID, d.Body), store.Dead, faults.Error()
 	}
-	b.commit(w, r, d, faults)
+	return faults
 }
 
 // commit puts a delivery into the inbox, and answers for what became of it.
@@ -302,6 +374,11 @@ func (b *Bridge) commit(w http.ResponseWriter, r *http.Request, d store.Delivery
 	defer cancel()
 	v := visitOf(r)
 	repeat, err := b.o.Inbox.Accept(ctx, d)
+	if errors.Is(err, store.ErrConflict) && v.foreign {
+		// The partner counts what it sends again under the id of before: both are kept, and what is the same in them is one scan.
+		d.ID = unusableID(d.ID, d.Body)
+		repeat, err = b.o.Inbox.Accept(ctx, d)
+	}
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		b.o.Log.Warn("delivery_conflict", zap.String("source", d.Source), zap.String("delivery", v.delivery))
@@ -321,6 +398,10 @@ func (b *Bridge) accept(w http.ResponseWriter, r *http.Request, id string, repea
 	v.outcome = "accepted"
 	if repeat {
 		v.outcome = "repeat"
+	}
+	if v.answer != 0 {
+		answerAs(w, v.answer, repeat)
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusAccepted)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/go-chi/chi/v5"
+
 	"waybill/starters/bridge/connectors"
 )
 
@@ -66,6 +68,16 @@ func schemaOf(eventType string) (e EventSchema, _ error) {
 	schema["properties"], schema["$id"], schema["title"] = raw(properties), raw(e.ID), raw("A "+form[1]+" event of a shipment, version "+form[2])
 	e.Schema = raw(schema)
 	return e, nil
+}
+
+// serveTypes publishes the types of events, and the schema of each.
+func serveTypes(r chi.Router, types []EventSchema) {
+	var index []map[string]any
+	for _, e := range types {
+		index = append(index, map[string]any{"type": e.Type, "version": e.Version, "id": e.ID, "schema": "/v1/schemas/" + e.Type + ".json"})
+		r.Get("/v1/schemas/"+e.Type+".json", serveFile("application/schema+json", e.Schema))
+	}
+	r.Get("/v1/schemas", serveFile("application/json", raw(index)))
 }
 
 func raw(v any) json.RawMessage {

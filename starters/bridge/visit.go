@@ -20,6 +20,9 @@ type visit struct {
 	source   string // configured, or one of two fixed words; "" where nothing is delivered
 	outcome  string // accepted, repeat, or the status
 	delivery string // its id, once it is verified
+	why      string // it is refused, for us alone
+	foreign  bool   // its body is the partner's own
+	answer   int    // status that is a yes to the partner, without a body; 0: 202 and a receipt
 }
 
 type visitKey struct{}
@@ -78,7 +81,7 @@ func (b *Bridge) log(status int, r *http.Request, v *visit, took time.Duration) 
 		level = zapcore.DebugLevel
 	}
 	b.o.Log.Log(level, "request", zap.String("request", v.id), zap.String("method", r.Method), zap.String("path", cut(r.URL.Path, 100)), zap.String("from", r.RemoteAddr),
-		zap.String("source", v.source), zap.String("delivery", v.delivery), zap.Int("status", status), zap.String("outcome", v.outcome), zap.Int64("bytes", r.ContentLength), zap.Duration("took", took))
+		zap.String("source", v.source), zap.String("delivery", v.delivery), zap.Int("status", status), zap.String("outcome", v.outcome), zap.Int64("bytes", r.ContentLength), zap.Duration("took", took), zap.String("why", v.why))
 }
 
 // saidOnce keeps a fault from being told again at each delivery.

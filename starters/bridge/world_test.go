@@ -222,6 +222,9 @@ func read(resp *http.Response) (a answer, err error) {
 			err = fmt.Errorf("not a whole problem document: %s", a.body)
 		}
 	case "application/json":
+		if a.status != http.StatusAccepted {
+			break
+		}
 		err = json.Unmarshal(b.Bytes(), &a.receipt)
 	}
 	return a, err

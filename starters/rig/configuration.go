@@ -43,7 +43,7 @@ customers:
 `))
 
 var configuration = template.Must(template.New("configuration").Parse(`tenant: {{.Tenant}}
-store: {url: "{{.StoreURL}}"}
+store: {url: "{{.StoreURL}}", mark_every: 1s}
 odoo:
   url: {{.OdooURL}}
   db: {{.DB}}

@@ -16,8 +16,9 @@ type Clock struct{ Off time.Duration }
 
 // Answer is what the bridge answered.
 type Answer struct {
-	Code int
-	Text string
+	Code       int
+	Text       string
+	RetryAfter string
 }
 
 // Post delivers a body to a bridge, signed by its source under an id. The same id goes to the same bridge.
@@ -41,5 +42,5 @@ func (h *House) Post(ctx context.Context, source, id string, body []byte, c Cloc
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
-	return Answer{resp.StatusCode, string(text)}, err
+	return Answer{resp.StatusCode, string(text), resp.Header.Get("Retry-After")}, err
 }

@@ -68,6 +68,7 @@ type House struct {
 
 	Workers []*Process
 	Bridges []*Process
+	Metrics []string          // host:port of each worker's figures
 	Secrets map[string]string // signing secrets by source
 
 	o       Options
@@ -256,7 +257,9 @@ func (h *House) startProcesses(ctx context.Context) (err error) {
 
 // AddWorker adds a worker process, not started.
 func (h *House) AddWorker(i int) *Process {
-	env := append(append([]string{}, h.env...), fmt.Sprintf("WAYBILL_METRICS_LISTEN=127.0.0.1:%d", port(9480+i)), "TEMPORAL_ADDRESS="+h.ToWorker.Address)
+	listen := fmt.Sprintf("127.0.0.1:%d", port(9480+i))
+	h.Metrics = append(h.Metrics, listen)
+	env := append(append([]string{}, h.env...), "WAYBILL_METRICS_LISTEN="+listen, "TEMPORAL_ADDRESS="+h.ToWorker.Address)
 	p := &Process{Name: fmt.Sprintf("worker %d", i+1), path: filepath.Join(h.Bin, "waybill-worker"), env: env, log: h.logs}
 	h.Workers = append(h.Workers, p)
 	return p
@@ -355,6 +358,15 @@ func (h *House) Close() {
 	if h.logs != nil {
 		_ = h.logs.Close()
 	}
+}
+
+// SwapStore lets f put another file in the store's place, while no process has it open but this one.
+func (h *House) SwapStore(ctx context.Context, f func() error) (err error) {
+	if err := errors.Join(h.Store.Close(), f()); err != nil {
+		return err
+	}
+	h.Store, err = store.Open(ctx, h.lines.StoreURL)
+	return err
 }
 
 // Check says whether every process still runs.

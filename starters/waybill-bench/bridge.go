@@ -126,47 +126,52 @@ func (b *bench) closedLoops(ctx context.Context, h *rig.House, name string, abou
 		if conns == 64 {
 			rate.target = at64
 		}
+		cpu := taken{name: rate.name + ", bridge", unit: "ms CPU", note: "for 1,000 deliveries"}
 		var accepted []string
+		var load []float64
 		for range b.o.rounds {
-			v, others, err := b.volley(ctx, h, l, conns)
+			v, u, err := b.volley(ctx, h, l, conns)
 			if err != nil {
 				return err
 			}
 			rate.values, p50.values, p99.values = append(rate.values, v.rate()), append(p50.values, v.quantile(50)), append(p99.values, v.quantile(99))
-			rate.others = max(rate.others, others)
+			cpu.values, load = append(cpu.values, u.perThousand("bridge", v)), append(load, u.perThousand(self, v))
+			rate.others = max(rate.others, u.others)
 			accepted = append(accepted, v.accepted...)
 		}
 		var err error
 		if rate.note, err = reconcile(ctx, h, accepted); err != nil {
 			return err
 		}
-		b.add(rate, p50, p99)
+		cpu.note += fmt.Sprintf("; the load generator took %.0f", median(load))
+		b.add(rate, p50, p99, cpu)
 	}
 	return nil
 }
 
-func (b *bench) volley(ctx context.Context, h *rig.House, l *load, conns int) (v volley, others float64, err error) {
+func (b *bench) volley(ctx context.Context, h *rig.House, l *load, conns int) (v volley, u usage, err error) {
 	shots, err := l.shots(int(fastest*b.o.volley.Seconds()), 0, 0)
 	if err != nil {
-		return v, 0, err
+		return v, u, err
 	}
 	done, err := b.profiling(ctx, h, "bridge", fmt.Sprintf("bridge %s %d", l.name, conns))
 	if err != nil {
-		return v, 0, err
+		return v, u, err
 	}
 	w, err := begin(members(h))
 	if err != nil {
-		return v, 0, err
+		return v, u, err
 	}
 	v = fire(ctx, h.BridgeAddresses(), shots, conns, b.o.volley)
-	u, err := w.end()
-	if err != nil {
-		return v, 0, err
+	if u, err = w.end(); err != nil {
+		return v, u, err
 	}
-	if err := done(); err != nil {
-		return v, 0, err
-	}
-	return v, u.others, v.clean()
+	return v, u, errors.Join(done(), v.clean())
+}
+
+// perThousand is the CPU that processes took for 1,000 deliveries that were accepted, in ms.
+func (u usage) perThousand(name string, v volley) float64 {
+	return millis(u.cpu[name]) * 1000 / float64(max(len(v.accepted), 1))
 }
 
 // The rates of the open loops, a second.
@@ -243,6 +248,8 @@ func (b *bench) openLoop(ctx context.Context, h *rig.House, title string, shots 
 	b.add(
 		taken{name: title + ", half within", unit: "ms", values: []float64{v.quantile(50)}, note: note + "; none refused"},
 		taken{name: title + ", 99 % within", unit: "ms", target: p99, values: []float64{v.quantile(99)}, others: u.others, note: "from when each was due"},
+		taken{name: title + ", CPU of bridge and worker", unit: "ms CPU", values: []float64{u.perThousand("bridge", v) + u.perThousand("worker", v)},
+			note: fmt.Sprintf("for 1,000 deliveries: bridge %.0f, worker %.0f; Temporal's server %.0f, the load and the partners %.0f", u.perThousand("bridge", v), u.perThousand("worker", v), u.perThousand("server", v), u.perThousand(self, v))},
 	)
 	return err
 }

@@ -77,7 +77,7 @@ ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag
 	f.IntVar(&o.shipments, "shipments", 16, "shipments in a round of the story")
 	f.IntVar(&o.abreast, "abreast", 16, "shipments under way at once")
 	f.DurationVar(&o.pace, "pace", 800*time.Millisecond, "between the events of a shipment")
-	f.BoolVar(&o.gzip, "floor-gzip", true, "the floor compresses what it sends to Temporal, as the SDK does by default")
+	f.BoolVar(&o.gzip, "floor-gzip", false, "the floor compresses what it sends to Temporal, as the SDK does by default and the product does not")
 	f.DurationVar(&o.volley, "volley", 2*time.Second, "how long deliveries are fired in a closed loop, 1s to 1m")
 	f.DurationVar(&o.sustain, "sustain", 30*time.Second, "how long 500 deliveries a second are sent, up to 10m")
 	f.DurationVar(&o.burst, "burst", 20*time.Second, "how long a burst of 500 a second over 50 lasts, up to 10m")

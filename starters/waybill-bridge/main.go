@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/connectors/declared"
 )
 
 func main() {
@@ -72,8 +74,12 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	catalog, ms, err := speaking(c, log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
-	b, err := bridge.New(bridge.Options{Inbox: inboxOf(inbox), Sources: sources(c.Bridge.Sources), HintToken: hintToken(c.Bridge.HintToken), Log: log, Metrics: registry, Now: time.Now})
+	b, err := bridge.New(bridge.Options{Inbox: inboxOf(inbox), Sources: sources(c.Bridge.Sources, ms), Proxies: proxies(c.Bridge.Proxies), HintToken: hintToken(c.Bridge.HintToken), Log: log, Metrics: registry, Now: time.Now})
 	if err != nil {
 		return err
 	}
@@ -86,10 +92,40 @@ func serve(ctx context.Context, c *config.Config, out io.Writer) error {
 	fmt.Fprintln(out, "listening on", l.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.Serve(ctx, l, c.Bridge.Drain) })
+	g.Go(func() error { ms.watch(ctx, catalog, c.Connectors.LookEvery, log); return nil })
 	if c.Bridge.MetricsListen != "" {
 		g.Go(func() error { return telemetry.Serve(ctx, c.Bridge.MetricsListen, registry, b.Ready) })
 	}
 	return g.Wait()
+}
+
+// speaking finds out how each source speaks. A secret that cannot be read is told when the bridge has started, and the
+// others are served; a source whose connector is not there is a mistake.
+func speaking(c *config.Config, log *zap.Logger) (*declared.Catalog, manners, error) {
+	catalog, err := declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, fault := range catalog.Faults() {
+		log.Error("connector_not_used", zap.Error(fault))
+	}
+	ms, err := mannersOf(c, catalog)
+	for i, s := range c.Bridge.Sources {
+		if !s.Plain() && ms[s.Name] == nil {
+			return nil, nil, fmt.Errorf("source %d cannot be served: %w", i, err)
+		}
+	}
+	return catalog, ms, nil
+}
+
+func proxies(texts []string) (ps []netip.Prefix) {
+	for _, text := range texts {
+		p, err := config.Addresses(text)
+		if err == nil { // the configuration was checked
+			ps = append(ps, p)
+		}
+	}
+	return ps
 }
 
 func certificate(c config.TLS, log *zap.Logger) (*bridge.Certificate, error) {

@@ -256,6 +256,7 @@ func TestExampleConfigurationNeedsOnlyItsSecrets(t *testing.T) {
 		t.Errorf("without them: %v", err)
 	}
 	t.Setenv("TMS_WEBHOOK_SECRET", bridgetest.SecretOf("t"))
+	t.Setenv("PARCELS_WEBHOOK_SECRET", "agreed")
 	t.Setenv("HINT_TOKEN", "hint")
 	if err := run(t.Context(), []string{"--config", file, "--check"}, io.Discard); err != nil {
 		t.Errorf("with them: %v", err)

@@ -16,10 +16,15 @@ import (
 )
 
 // sources are the configured partners. Their secrets are read anew with each delivery.
-func sources(cs []config.Source) (ss []bridge.Source) {
+func sources(cs []config.Source, ms manners) (ss []bridge.Source) {
 	for i, c := range cs {
-		s := bridge.Source{Name: c.Name, PerSecond: c.PerSecond, Burst: c.Burst, Keys: func() ([]webhook.Key, error) { return keys(i, c) }}
-		if c.Documents {
+		s := bridge.Source{Name: c.Name, PerSecond: c.PerSecond, Burst: c.Burst, Limit: c.MaxBytes}
+		if m := ms[c.Name]; m != nil {
+			s.Manner, s.Types, s.Limit = m.manner, m.types(), m.limit()
+		} else {
+			s.Keys = func() ([]webhook.Key, error) { return live(i, c, webhook.ParseKey) }
+		}
+		if c.Documents && c.MaxBytes == 0 {
 			s.Limit = bridge.DocumentLimit
 		}
 		ss = append(ss, s)
@@ -27,42 +32,47 @@ func sources(cs []config.Source) (ss []bridge.Source) {
 	return ss
 }
 
-// keys are the live ones of a source, and what is wrong with the others by their place in the configuration. One
-// secret may hold several keys, one a line, so that a file alone is enough to rotate them.
-func keys(i int, c config.Source) (live []webhook.Key, _ error) {
+// live are the secrets of a source that can be read, and what is wrong with the others by their place in the
+// configuration. One secret may hold several, one a line, so that a file alone is enough to rotate them.
+func live[T any](i int, c config.Source, parse func(string) (T, error)) (ts []T, _ error) {
 	var faults []error
 	for n, secret := range c.Secrets {
-		ks, err := keysOf(secret)
+		found, err := linesOf(secret, parse)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("bridge.sources[%d].secrets[%d] of %s: %w", i, n, c.Name, err))
 		}
-		live = append(live, ks...)
+		ts = append(ts, found...)
 	}
-	if len(live) > webhook.MaxKeys {
-		faults = append(faults, fmt.Errorf("bridge.sources[%d].secrets of %s: %d are live, of which only the first %d are read: take old ones out", i, c.Name, len(live), webhook.MaxKeys))
+	if len(ts) > webhook.MaxKeys {
+		faults = append(faults, fmt.Errorf("bridge.sources[%d].secrets of %s: %d are live, of which only the first %d are read: take old ones out", i, c.Name, len(ts), webhook.MaxKeys))
+		ts = ts[:webhook.MaxKeys]
 	}
-	return live, errors.Join(faults...)
+	return ts, errors.Join(faults...)
 }
 
-func keysOf(secret config.Secret) (ks []webhook.Key, _ error) {
+func linesOf[T any](secret config.Secret, parse func(string) (T, error)) (ts []T, _ error) {
 	text, err := secret.Reveal()
 	if err != nil {
 		return nil, err
 	}
-	lines := strings.Fields(text)
-	if len(lines) == 0 {
-		return nil, errors.New("it is empty")
-	}
 	var faults []error
-	for _, line := range lines {
-		k, err := webhook.ParseKey(line)
+	lines := 0
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		lines++
+		t, err := parse(line)
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
-		ks = append(ks, k)
+		ts = append(ts, t)
 	}
-	return ks, errors.Join(faults...)
+	if lines == 0 {
+		return nil, errors.New("it is empty")
+	}
+	return ts, errors.Join(faults...)
 }
 
 // hintToken reads the token of Odoo's webhook; nil where there is none, which closes that way in.
@@ -85,15 +95,19 @@ func hintToken(s config.Secret) func() (string, error) {
 // prove tries all that the bridge needs, and names what is missing. It takes no deliveries.
 func prove(ctx context.Context, c *config.Config, out io.Writer) error {
 	missing := []error{proveStore(ctx, c.Store.URL)}
+	_, err := mannersOf(c, nil)
+	missing = append(missing, err)
 	for i, s := range c.Bridge.Sources {
-		_, err := keys(i, s)
-		missing = append(missing, err)
+		if s.Plain() {
+			_, err := live(i, s, webhook.ParseKey)
+			missing = append(missing, err)
+		}
 	}
 	if token := hintToken(c.Bridge.HintToken); token != nil {
 		_, err := token()
 		missing = append(missing, err)
 	}
-	_, err := certificate(c.Bridge.TLS, zap.NewNop())
+	_, err = certificate(c.Bridge.TLS, zap.NewNop())
 	if err := errors.Join(append(missing, err)...); err != nil {
 		return fmt.Errorf("missing:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,7 +63,7 @@ The run leaves history.jsonl, oracle.json and verdict.json in its folder. Scenar
 	f.StringVar(&o.tags, "tags", "", "build tags of the binaries: a sabotage")
 	f.DurationVar(&o.patience, "patience", 6*time.Minute, "how long one step of a shipment may take, faults included")
 	f.StringVar(&o.seeds, "seeds", "", "file to which a failing seed is added, to be run for ever")
-	c.AddCommand(sabotageCommand())
+	c.AddCommand(sabotageCommand(), outageCommand())
 	return c
 }
 
@@ -82,7 +83,8 @@ func run(ctx context.Context, o options) error {
 
 // once makes one run: all that goes wrong, then rest, then the check.
 func once(ctx context.Context, o options, chosen []scenario) (verdict, error) {
-	w, err := open(ctx, o)
+	small := o.scenarios != "all" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.name == "disk-full" }) // it needs root
+	w, err := open(ctx, o, small)
 	if err != nil {
 		return verdict{}, err
 	}

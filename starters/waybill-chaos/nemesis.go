@@ -61,6 +61,8 @@ var scenarios = []scenario{
 	{partners, "partners-lost", "a third of the partners' replies are lost after they have done it", (*nemesis).partnersLost, nil},
 	{processes, "store-locked", "another process holds the store's only writer", (*nemesis).storeLocked, func(w *world) bool { return w.sqlite() }},
 	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, func(w *world) bool { return !w.sqlite() && os.Getenv("POSTGRES_SCRIPT") != "" }},
+	{processes, "store-restore", "an older backup of the store is put back, reconciled, and what is missing sent again", (*nemesis).storeRestore, func(w *world) bool { return w.sqlite() }},
+	{processes, "disk-full", "the store's disk is full", (*nemesis).diskFull, func(w *world) bool { return w.small }},
 	{partners, "clock", "senders whose clocks are off: by four minutes, and by six", (*nemesis).clock, nil},
 	{partners, "poison", "bodies no one can use, and garbage signals from a person's hand", (*nemesis).poison, nil},
 	{processes, "deploy", "the workers are replaced by another version, and that is rolled back", (*nemesis).deploy, nil},
@@ -317,14 +319,15 @@ func (n *nemesis) storeKill(ctx context.Context) error {
 func (n *nemesis) clock(ctx context.Context) error {
 	for _, off := range []time.Duration{-6 * time.Minute, -4 * time.Minute, 4 * time.Minute, 6 * time.Minute} {
 		id := fmt.Sprintf("clock-%d", n.rng.Uint64())
-		a, err := n.h.Post(ctx, "carrier", id, stray(id, n.rng), rig.Clock{Off: off})
+		body := stray(id, n.rng)
+		a, err := n.h.Post(ctx, "carrier", id, body, rig.Clock{Off: off})
 		if err != nil || a.Code >= http.StatusInternalServerError {
 			continue // the bridge is down by another fault
 		}
 		if taken := a.Code == http.StatusAccepted; taken != (off.Abs() < 5*time.Minute) {
 			n.violated("clock", fmt.Sprintf("a delivery signed %s off was answered %d", off, a.Code))
 		} else if taken {
-			n.observe(script.Delivery{Source: "carrier", ID: id, Tries: 1, Code: a.Code, Accepted: true})
+			n.observe(script.Delivery{Source: "carrier", ID: id, Tries: 1, Code: a.Code, Accepted: true, Body: body, At: time.Now()})
 		}
 	}
 	return nil

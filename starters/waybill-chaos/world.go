@@ -29,6 +29,8 @@ type world struct {
 
 	next     string       // folder of the other version's binaries
 	restarts atomic.Int64 // of workers
+	small    bool         // the store has a small disk of its own
+	unmount  func()       // takes it away; nil where there is none
 
 	mu         sync.Mutex
 	history    *json.Encoder
@@ -36,6 +38,7 @@ type world struct {
 	buffer     *bufio.Writer
 	deliveries []script.Delivery
 	verdict    verdict
+	restored   bool // an older backup of the store was put back
 }
 
 // verdict is what came of a run.
@@ -61,11 +64,17 @@ type moment struct {
 // handOverOften makes stories hand over to a fresh run several times in their short life.
 var handOverOften = []string{"limit.historyCount.suggestContinueAsNew=40"}
 
-func open(ctx context.Context, o options) (*world, error) {
+func open(ctx context.Context, o options, small bool) (*world, error) {
 	w := &world{o: o, verdict: verdict{Seed: o.seed, Scenarios: map[string]int{}, Violations: []string{}, Checked: map[string]int{}}}
 	var err error
 	if w.o.store, err = ownDatabase(ctx, o.store, o.seed); err != nil {
 		return nil, err
+	}
+	if small && w.o.store == "" {
+		if w.o.store, w.unmount, err = mountSmall(filepath.Clean(o.dir) + "-disk"); err != nil {
+			return nil, err
+		}
+		w.small = true
 	}
 	if w.h, err = rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Bridges: 2, Store: w.o.store, Tags: o.tags, Say: say, Config: handOverOften}); err != nil {
 		return nil, err
@@ -107,6 +116,9 @@ func ownDatabase(ctx context.Context, address string, seed uint64) (string, erro
 func (w *world) close() {
 	_ = errors.Join(w.buffer.Flush(), w.file.Close()) // the verdict is written already
 	w.h.Close()
+	if w.unmount != nil {
+		w.unmount()
+	}
 }
 
 func (w *world) observe(d script.Delivery) {

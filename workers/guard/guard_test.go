@@ -55,7 +55,7 @@ func guarded(t *testing.T, s *system, m *guard.Metrics, log *zap.Logger) *guard.
 // within waits until something is so.
 func within(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(25 * time.Second)
 	for !so() {
 		select {
 		case <-deadline:

@@ -16,9 +16,18 @@ import (
 	"golang.org/x/time/rate"
 
 	"waybill/activities/notify"
+	"waybill/config"
 	"waybill/internal/store"
 	"waybill/workflows/protocol"
 )
+
+// Subscriptions are those of the configuration. Whatever files scans needs them, or what it files is told to nobody.
+func Subscriptions(cs []config.Subscriber) (ss []store.Subscription) {
+	for _, c := range cs {
+		ss = append(ss, store.Subscription{Name: c.Name, Kinds: c.Events, Customers: c.Customers})
+	}
+	return ss
+}
 
 // Subscriber is one system that is told.
 type Subscriber struct {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,65 +22,138 @@ import (
 	"waybill/workflows/protocol"
 )
 
+// Temporal is the part of a Temporal client that the relay uses.
+type Temporal interface {
+	protocol.Signaller
+	protocol.Reopener
+}
+
 // Relay is one worker's relay.
 type Relay struct {
 	Store      *store.Store
-	Temporal   protocol.Signaller
-	Connectors map[string]connectors.Connector // by source; others are canonical
-	Skip       map[string]bool                 // sources someone else reads
-	Holder     string                          // unique to this process
+	Temporal   Temporal
+	Connectors Connectors      // nil: every source sends our own events
+	Skip       map[string]bool // sources someone else reads
+	Holder     string          // unique to this process
 	// Release starts the shipment of a load; again does nothing. nil: loads are not taken.
 	Release func(ctx context.Context, l freight.Load) error
 	Log     *zap.Logger
 	Idle    time.Duration // between looks when there was nothing; 0: 250 ms
 	Gather  time.Duration // how long a shipment's oldest scan waits for others of its burst
 	Now     func() time.Time
+
+	held map[string]bool // sources whose connector is not there now
+}
+
+// Connectors says how each source is read.
+type Connectors interface {
+	// Connector is the one that reads a source now. An error says why there is none.
+	Connector(source string) (connectors.Connector, error)
 }
 
 const (
 	defaultIdle = 250 * time.Millisecond
 	// batch bounds what is read in one look.
-	batch = 100
-	// filings bounds the deliveries filed in one transaction: relays beside each other share a look in parts of this.
-	filings = 25
+	batch = 200
+	// filings bounds the deliveries filed in one transaction: relays beside each other share a look in parts of this,
+	// and the bridge, which writes to the same file, has its turn in between.
+	filings = 50
+	// breath is how long the next few deliveries, due shipments or answers are waited for before a transaction is made
+	// for them. At 500 deliveries a second there would be one for each otherwise, and the bridge would wait for each.
+	breath = 25 * time.Millisecond
 	// perSignal bounds the scans of one signal: 200 of some 500 bytes stay far under Temporal's 2 MiB.
 	perSignal = 200
 	// leaseSpan is how long a holder may take to send what it took; a crashed one delays a shipment so long.
 	leaseSpan = 10 * time.Second
 	// atOnce is how many shipments are told at a time.
 	atOnce = 8
+	// faultPause is how long nothing is tried where nothing could be done: the database is down.
+	faultPause = time.Second
 	// longestWait bounds how long a shipment is left alone that cannot be found in Temporal.
 	longestWait = 5 * time.Minute
 )
 
-// Run relays until the context ends. A fault is logged, and tried again after a pause.
+// Run relays until the context ends: what comes in is filed while what waits is sent, so that neither waits for the
+// other. A fault is logged, and tried again after a pause.
 func (r *Relay) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		busy, err := r.Once(ctx)
-		pause := r.pause(busy)
-		if err != nil && ctx.Err() == nil {
-			r.Log.Error("relay_failed", zap.Error(err))
-			if !busy { // what one shipment meets does not slow the others down
-				pause = time.Second
+	filed := make(chan struct{}, 1)
+	var both sync.WaitGroup
+	both.Go(func() {
+		r.repeat(ctx, nil, func() (time.Duration, error) {
+			n, err := r.file(ctx)
+			if n > 0 {
+				tell(filed)
 			}
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
+			if err != nil && n == 0 {
+				return faultPause, err
+			}
+			return r.untilMore(n), err
+		})
+	})
+	both.Go(func() {
+		r.repeat(ctx, filed, func() (time.Duration, error) {
+			_, err := r.send(ctx)
+			wait, fault := r.untilDue(ctx)
+			return wait, errors.Join(err, fault)
+		})
+	})
+	both.Wait()
 	return nil
 }
 
-func (r *Relay) pause(busy bool) time.Duration {
-	if busy {
-		return 0
+func tell(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it is told already
 	}
+}
+
+// repeat looks until the context ends, after as long as each look says, or when it is woken: that there is something
+// to do does not mean that it is due, so the next look is short.
+func (r *Relay) repeat(ctx context.Context, woken <-chan struct{}, look func() (wait time.Duration, err error)) {
+	for ctx.Err() == nil {
+		wait, err := look()
+		if err != nil && ctx.Err() == nil {
+			r.Log.Error("relay_failed", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		case <-woken:
+		}
+	}
+}
+
+// untilMore is how long to wait for more after so many deliveries came in one look.
+func (r *Relay) untilMore(n int) time.Duration {
+	switch {
+	case n >= batch:
+		return 0
+	case n > 0:
+		return breath
+	}
+	return r.idle()
+}
+
+// untilDue is how long to wait until a shipment is to be told.
+func (r *Relay) untilDue(ctx context.Context) (time.Duration, error) {
+	due, ok, err := r.Store.Due(ctx)
+	switch {
+	case err != nil:
+		return faultPause, err
+	case !ok:
+		return r.idle(), nil
+	}
+	return min(max(due.Add(r.Gather).Sub(r.Now()), breath), r.idle()), nil
+}
+
+// idle is how long to wait where nothing says how long: relays of several workers do not look in step.
+func (r *Relay) idle() time.Duration {
 	idle := r.Idle
 	if idle == 0 {
 		idle = defaultIdle
 	}
-	return idle/2 + rand.N(idle/2+1) // relays of several workers do not look in step
+	return idle/2 + rand.N(idle/2+1)
 }
 
 // Once does one look: files what came in, sends what waits. It reports whether there was anything. What cannot be
@@ -110,7 +184,33 @@ func (r *Relay) skipped() (sources []string) {
 			sources = append(sources, source)
 		}
 	}
+	for source := range r.held {
+		if _, err := r.connector(source); err != nil {
+			sources = append(sources, source)
+		}
+	}
 	return sources
+}
+
+// connector is the one that reads a source. A source without one is held: that is no fault of its deliveries, which
+// wait for it, and it keeps no other source's waiting.
+func (r *Relay) connector(source string) (connectors.Connector, error) {
+	if r.Connectors == nil {
+		return connectors.Canonical{}, nil
+	}
+	c, err := r.Connectors.Connector(source)
+	switch {
+	case err == nil && r.held[source]:
+		delete(r.held, source)
+		r.Log.Info("source_read_again", zap.String("source", source), zap.String("connector", c.ID()))
+	case err != nil && !r.held[source]:
+		if r.held == nil {
+			r.held = map[string]bool{}
+		}
+		r.held[source] = true
+		r.Log.Error("source_held", zap.String("source", source), zap.Error(err))
+	}
+	return c, err
 }
 
 // filePart files deliveries in one transaction. If the database refuses one of them, each is filed alone.
@@ -124,7 +224,7 @@ func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err
 	for i, d := range ds {
 		as, fault := r.Store.AdmitAll(ctx, fs[i:i+1])
 		if errors.Is(fault, store.ErrRefused) {
-			n, fault = n+1, r.bury(ctx, d, fault)
+			n, fault = n+1, r.bury(ctx, d, fs[i].Connector, fault)
 		}
 		n += r.tally(ds[i:i+1], as)
 		err = errors.Join(err, fault)
@@ -135,23 +235,27 @@ func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err
 // readable decodes deliveries, and buries those that cannot be.
 func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, err error) {
 	for _, d := range part {
-		if load, fault := r.loadOf(d); load != nil || fault != nil {
-			err = errors.Join(err, r.release(ctx, d, load, fault))
+		c, missing := r.connector(d.Source)
+		if missing != nil {
 			continue
 		}
-		in, fault := r.decode(d)
+		if load, fault := loadOf(c, d); load != nil || fault != nil {
+			err = errors.Join(err, r.release(ctx, d, c, load, fault))
+			continue
+		}
+		in, fault := connectors.Read(c, d)
 		if fault != nil {
-			err = errors.Join(err, r.bury(ctx, d, fault))
+			err = errors.Join(err, r.bury(ctx, d, c.ID(), fault))
 			continue
 		}
-		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Scans: in})
+		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Connector: c.ID(), Scans: in})
 	}
 	return ds, fs, err
 }
 
 // loadOf is the load that a delivery releases; nil for none.
-func (r *Relay) loadOf(d store.Delivery) (*freight.Load, error) {
-	if r.Connectors[d.Source] != nil { // it sends its own form, not ours
+func loadOf(c connectors.Connector, d store.Delivery) (*freight.Load, error) {
+	if _, ours := c.(connectors.Canonical); !ours {
 		return nil, nil
 	}
 	return connectors.ReleaseOf(d)
@@ -159,12 +263,12 @@ func (r *Relay) loadOf(d store.Delivery) (*freight.Load, error) {
 
 // release starts the shipment of a load, then marks its delivery. A crash between the two starts it again, and meets
 // the same id. While Temporal is down the delivery stays pending.
-func (r *Relay) release(ctx context.Context, d store.Delivery, load *freight.Load, fault error) error {
+func (r *Relay) release(ctx context.Context, d store.Delivery, c connectors.Connector, load *freight.Load, fault error) error {
 	switch {
 	case fault != nil:
-		return r.bury(ctx, d, fault)
+		return r.bury(ctx, d, c.ID(), fault)
 	case r.Release == nil:
-		return r.bury(ctx, d, errors.New("loads are not taken here"))
+		return r.bury(ctx, d, c.ID(), errors.New("loads are not taken here"))
 	}
 	if err := r.Release(ctx, *load); err != nil {
 		return err
@@ -173,9 +277,9 @@ func (r *Relay) release(ctx context.Context, d store.Delivery, load *freight.Loa
 }
 
 // bury marks a delivery dead, with the reason: what cannot be read must not stop the next.
-func (r *Relay) bury(ctx context.Context, d store.Delivery, why error) error {
-	r.Log.Warn("delivery_dead", zap.String("source", d.Source), zap.Int64("delivery", d.Seq), zap.Error(why))
-	return r.Store.SetDelivery(ctx, d.Seq, store.Dead, why.Error())
+func (r *Relay) bury(ctx context.Context, d store.Delivery, connector string, why error) error {
+	r.Log.Warn("delivery_dead", zap.String("source", d.Source), zap.Int64("delivery", d.Seq), zap.String("connector", connector), zap.Error(why))
+	return r.Store.Bury(ctx, d.Seq, connector, why.Error())
 }
 
 // tally counts the deliveries that were filed here and not by another relay.
@@ -192,19 +296,6 @@ func (r *Relay) tally(ds []store.Delivery, as []store.Admission) (n int) {
 	return n
 }
 
-func (r *Relay) decode(d store.Delivery) (in []store.Incoming, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("its connector failed on it: %v", p)
-		}
-	}()
-	c, ok := r.Connectors[d.Source]
-	if !ok {
-		c = connectors.Canonical{}
-	}
-	return c.Decode(d, r.Now())
-}
-
 // send tells shipments of what waits for them, several at a time, until their lease runs out.
 func (r *Relay) send(ctx context.Context) (n int, err error) {
 	bs, err := r.Store.Lease(ctx, r.Holder, leaseSpan, r.Gather, batch, perSignal)
@@ -213,22 +304,45 @@ func (r *Relay) send(ctx context.Context) (n int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseSpan)
 	defer cancel()
-	var sent atomic.Int64
+	var done atomic.Int64
 	faults := make([]error, len(bs))
+	sent, settled := make(chan store.Batch), make(chan error, 1)
+	go func() { settled <- r.settle(ctx, sent) }()
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for i, b := range bs {
 		g.Go(func() error {
-			ok, err := r.sendOne(ctx, b)
+			ok, err := r.sendOne(ctx, b, sent)
 			if ok {
-				sent.Add(1)
+				done.Add(1)
 			}
 			faults[i] = err
 			return nil
 		})
 	}
 	_ = g.Wait() // the faults are in faults
-	return int(sent.Load()), summary(faults)
+	close(sent)
+	return int(done.Load()), errors.Join(summary(faults), <-settled)
+}
+
+// settle marks what was sent, as much at a time as comes within a breath. Whatever a crash leaves unmarked is sent
+// again, and the stories know the numbers.
+func (r *Relay) settle(ctx context.Context, sent <-chan store.Batch) (err error) {
+	for b := range sent {
+		bs, over := []store.Batch{b}, time.After(breath)
+		for more := true; more; {
+			select {
+			case b, more = <-sent:
+				if more {
+					bs = append(bs, b)
+				}
+			case <-over:
+				more = false
+			}
+		}
+		err = errors.Join(err, r.Store.Sent(ctx, r.Holder, bs...))
+	}
+	return err
 }
 
 // summary says how many shipments could not be told, and of one why: when Temporal is down it is the same for all.
@@ -240,26 +354,44 @@ func summary(faults []error) error {
 	return fmt.Errorf("relay: %d shipments could not be told, one of them: %w", len(faults), faults[0])
 }
 
-// sendOne sends a batch, then marks it. A crash between the two sends it again, and the story knows the numbers.
-// A batch that cannot be sent stays leased, so that it is tried again when the lease has run out.
-func (r *Relay) sendOne(ctx context.Context, b store.Batch) (bool, error) {
+// sendOne sends a batch, and hands it on to be marked. A crash between the two sends it again, and the story knows the
+// numbers. A batch that cannot be sent stays leased, so that it is tried again when the lease has run out.
+func (r *Relay) sendOne(ctx context.Context, b store.Batch, sent chan<- store.Batch) (bool, error) {
 	err := protocol.Scans.Send(ctx, r.Temporal, protocol.ShipmentWorkflowID(b.Shipment), protocol.ScanBatch{Scans: b.Scans})
 	var missing *serviceerror.NotFound
 	switch {
 	case err == nil:
-		return true, r.Store.Sent(ctx, r.Holder, b)
+		sent <- b
+		return true, nil
 	case !errors.As(err, &missing):
 		return false, err
 	}
-	closed, err := r.Store.Closed(ctx, b.Shipment)
-	if err != nil {
+	final, closed, err := r.Store.Final(ctx, b.Shipment)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if !closed {
+	case !closed:
 		wait := min(leaseSpan<<min(b.Tries, 10), longestWait)
 		r.Log.Warn("shipment_missing", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)), zap.Duration("again_in", wait))
 		return false, r.Store.Defer(ctx, r.Holder, b, wait)
+	case final.Stage == freight.StageCancelled:
+		r.Log.Warn("scans_late", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)))
+		return true, r.Store.Late(ctx, r.Holder, b)
 	}
-	r.Log.Warn("scans_late", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(b.Scans)))
-	return true, r.Store.Late(ctx, r.Holder, b)
+	return r.reopen(ctx, final, b)
+}
+
+// reopen brings what a closed shipment has not read to it: it settles that, and closes again. A batch whose reply was
+// lost may have been read and closed upon meanwhile, as the snapshot then says. Nothing is settled in a cancelled one,
+// so its scans are listed for people instead. Nobody else reopens the shipment while this lease holds, and a call that
+// has not begun by its end is not made any more: so the snapshot is never an older one than the run before had.
+func (r *Relay) reopen(ctx context.Context, final freight.Shipment, b store.Batch) (bool, error) {
+	unread := slices.DeleteFunc(slices.Clone(b.Scans), func(s freight.Scan) bool { return final.HasRead(s.Number) })
+	if len(unread) > 0 {
+		if err := protocol.ReopenShipment(ctx, r.Temporal, final, protocol.ScanBatch{Scans: unread}); err != nil {
+			return false, err
+		}
+		r.Log.Info("shipment_reopened", zap.String("shipment", string(b.Shipment)), zap.Int("scans", len(unread)))
+	}
+	return true, r.Store.Sent(ctx, r.Holder, b)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"pgregory.net/rapid"
@@ -47,7 +49,12 @@ type trouble struct {
 	then   func() // it arrives, and this happens before its answer is read
 }
 
-var _ protocol.Signaller = (*temporal)(nil)
+var _ relay.Temporal = (*temporal)(nil)
+
+// SignalWithStartWorkflow implements protocol.Reopener, for which no test of these has a use.
+func (f *temporal) SignalWithStartWorkflow(context.Context, string, string, any, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+	return nil, errors.New("no shipment is reopened here")
+}
 
 // SignalWorkflow implements protocol.Signaller.
 func (f *temporal) SignalWorkflow(ctx context.Context, id, _, name string, arg any) error {
@@ -316,7 +323,7 @@ func TestPoisonDeliveryIsDeadWithItsReasonAndStopsNobody(t *testing.T) {
 				w.accept(c.source, c.body)
 				w.comes("acme-1", "b")
 				r := w.relay("r")
-				r.Connectors = map[string]connectors.Connector{"odd": odd{}}
+				r.Connectors = by{"odd": odd{}}
 				w.once(r)
 				w.heard("acme-1", "a", "b")
 				dead, err := w.store.Deliveries(w.Context(), store.Dead, "", 10)
@@ -331,8 +338,56 @@ func TestPoisonDeliveryIsDeadWithItsReasonAndStopsNobody(t *testing.T) {
 	}
 }
 
+// by are connectors by source; other sources send our own events, and one with nil has lost its connector.
+type by map[string]connectors.Connector
+
+// Connector implements relay.Connectors.
+func (b by) Connector(source string) (connectors.Connector, error) {
+	c, ok := b[source]
+	switch {
+	case !ok:
+		return connectors.Canonical{}, nil
+	case c == nil:
+		return nil, errors.New("there is no connector gls@7")
+	}
+	return c, nil
+}
+
+func TestSourceWithoutItsConnectorWaitsForItAndKeepsNobodyElseWaiting(t *testing.T) {
+	each(t, func(w *world) {
+		w.shipment("acme-1")
+		w.temporal.start("acme-1")
+		for range 150 { // more than one look takes
+			w.accept("odd", `strange`)
+		}
+		w.comes("acme-1", "a")
+		r, sources := w.relay("r"), by{"odd": nil}
+		r.Connectors = sources
+		for range 3 {
+			w.once(r)
+		}
+		w.heard("acme-1", "a")
+		if ds, err := w.store.Waiting(w.Context(), 1000); err != nil || len(ds) != 150 {
+			t.Errorf("%d wait for their connector, %v", len(ds), err)
+		}
+		if n := w.logs.FilterMessage("source_held").Len(); n != 1 {
+			t.Errorf("it was said %d times", n)
+		}
+		sources["odd"] = odd{}
+		for range 3 {
+			w.once(r)
+		}
+		if ds, err := w.store.Deliveries(w.Context(), store.Dead, "odd", 1000); err != nil || len(ds) != 150 || ds[0].Connector != "odd@1" {
+			t.Errorf("%d were read once it came, %v", len(ds), err)
+		}
+	})
+}
+
 // odd is a connector with a bug.
 type odd struct{}
+
+// ID implements connectors.Connector.
+func (odd) ID() string { return "odd@1" }
 
 // Decode implements connectors.Connector.
 func (odd) Decode(d store.Delivery, _ time.Time) ([]store.Incoming, error) {
@@ -417,10 +472,10 @@ func TestScanForAShipmentThatIsNotThereYetWaitsForIt(t *testing.T) {
 	})
 }
 
-func TestScanForAClosedShipmentIsLate(t *testing.T) {
+func TestScanForACancelledShipmentIsLate(t *testing.T) {
 	each(t, func(w *world) {
 		w.shipment("acme-1")
-		w.record(store.Entry{View: freight.View{Shipment: "acme-1", Revision: 2, Closed: true}, Final: &freight.Shipment{ID: "acme-1"}})
+		w.record(store.Entry{View: freight.View{Shipment: "acme-1", Revision: 2, Closed: true}, Final: &freight.Shipment{ID: "acme-1", Stage: freight.StageCancelled}})
 		w.comes("acme-1", "a")
 		w.once(w.relay("r"))
 		w.counts(map[string]int{"late": 1, "matched": 0})
@@ -579,4 +634,48 @@ func TestRunRelaysUntilItIsToldToStop(t *testing.T) {
 			w.Error(err)
 		}
 	})
+}
+
+// A story that does not answer holds up no delivery's filing, so that the others of its burst and of other shipments
+// are ready when it does.
+func TestDeliveriesAreFiledWhileAStoryDoesNotAnswer(t *testing.T) {
+	each(t, func(w *world) {
+		w.shipment("acme-1", "acme-2")
+		w.temporal.start("acme-1", "acme-2")
+		life, stop := context.WithCancel(w.Context())
+		defer stop()
+		called, answer := make(chan bool, 1), make(chan bool)
+		var silent sync.Once
+		w.temporal.before = func(string) (what trouble) {
+			silent.Do(func() { what.then = func() { called <- true; <-answer } })
+			return what
+		}
+		r, done := w.relay("r"), make(chan error, 1)
+		r.Idle = 10 * time.Millisecond
+		go func() { done <- r.Run(life) }()
+		w.comes("acme-1", "a")
+		<-called
+		w.comes("acme-1", "b")
+		w.comes("acme-2", "a")
+		w.until("the deliveries are filed", func() bool { n, err := w.store.DeliveryCounts(w.Context()); return err == nil && n[store.Pending] == 0 })
+		close(answer)
+		w.until("all is sent", func() bool { n, err := w.store.ScanCounts(w.Context()); return err == nil && n["sent"] == 3 })
+		stop()
+		if err := <-done; err != nil {
+			w.Error(err)
+		}
+		w.heard("acme-1", "a", "b")
+		w.heard("acme-2", "a")
+	})
+}
+
+// until waits for a condition, for as long as the test may run.
+func (w *world) until(what string, ok func() bool) {
+	w.Helper()
+	for !ok() {
+		if err := w.Context().Err(); err != nil {
+			w.Fatalf("%s: %v", what, err)
+		}
+		runtime.Gosched()
+	}
 }

@@ -23,7 +23,8 @@ type app struct {
 
 func command(on *console.Console) *cobra.Command {
 	a := &app{Console: on}
-	c := console.Group("waybill-admin", "Prepare Odoo and Temporal, look into inbox and audit trail, look after subscribers", a.odoo(), a.temporal(), a.inbox(), a.audit(), a.subscribers())
+	c := console.Group("waybill-admin", "Prepare Odoo and Temporal, look into inbox and audit trail, read deliveries again, look after subscribers, compare the books",
+		a.odoo(), a.temporal(), a.doctor(), a.inbox(), a.replay(), a.audit(), a.subscribers(), a.reconcile())
 	c.PersistentFlags().StringVar(&a.file, "config", os.Getenv("WAYBILL_CONFIG"), "configuration file of the worker; config/example.yaml has every key")
 	a.JSONFlag(c)
 	return c
@@ -46,15 +47,20 @@ func (a *app) withStore(f func(ctx context.Context, s *store.Store, args []strin
 		if err != nil {
 			return err
 		}
-		if path, ok := strings.CutPrefix(c.Store.URL, "sqlite:"); ok {
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("there is no store at %s: set store.url to that of the worker, or start waybill-worker, which makes it", path)
-			}
-		}
-		s, err := store.Open(cmd.Context(), c.Store.URL)
+		s, err := openStore(cmd.Context(), c.Store.URL)
 		if err != nil {
 			return err
 		}
 		return errors.Join(f(cmd.Context(), s, args), s.Close())
 	}
+}
+
+// openStore opens a store that is there.
+func openStore(ctx context.Context, url string, options ...store.Option) (*store.Store, error) {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no store at %s: set store.url to that of the worker, or start waybill-worker, which makes it", path)
+		}
+	}
+	return store.Open(ctx, url, options...)
 }

@@ -86,7 +86,7 @@ func TestMisuseIsSaidBeforeAnythingIsTried(t *testing.T) {
 		{"odoo setup", `"admin-password-file" not set`},
 		{"temporal setup --retention", "flag needs an argument"},
 		{"temporal setup --retention soon", "invalid argument"},
-		{"inbox list --state lost", "want one of pending, done, dead, unmatched, late"},
+		{"inbox list --state lost", "want one of pending, done, dead, unmatched, late, unexpected"},
 		{"inbox list --limit 0", "want a number from 1"},
 		{"inbox show", "accepts 1 arg(s)"},
 		{"audit verify", "accepts 1 arg(s)"},

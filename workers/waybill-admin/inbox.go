@@ -36,21 +36,52 @@ func (a *app) inboxList() *cobra.Command {
 				return a.listStrays(ctx, s.Unmatched, source, limit)
 			case late:
 				return a.listStrays(ctx, s.LateScans, source, limit)
+			case unexpected:
+				return a.listUnexpected(ctx, s, source, limit)
 			}
 			return a.listDeliveries(ctx, s, state, source, limit)
 		}),
 	}
-	console.Choice(c, &state, "state", "only in this state; unmatched and late are what deliveries said and no shipment took", []store.DeliveryState{store.Pending, store.Done, store.Dead, unmatched, late})
+	console.Choice(c, &state, "state", "only in this state; unmatched and late are what deliveries said and no shipment took, unexpected what may not be what was meant", []store.DeliveryState{store.Pending, store.Done, store.Dead, unmatched, late, unexpected})
 	console.Limit(c, &limit, 100)
 	c.Flags().StringVar(&source, "source", "", "only from this source")
 	return c
 }
 
-// Beside the states of deliveries, those of the scans in them that no shipment took.
+// Beside the states of deliveries, those of the scans in them that no shipment took, or that may not be what was meant.
 const (
-	unmatched store.DeliveryState = "unmatched"
-	late      store.DeliveryState = "late"
+	unmatched  store.DeliveryState = "unmatched"
+	late       store.DeliveryState = "late"
+	unexpected store.DeliveryState = "unexpected"
 )
+
+// doubtful is a scan that may not be what its sender meant.
+type doubtful struct {
+	Delivery   int64               `json:"delivery"`
+	Source     string              `json:"source"`
+	Connector  string              `json:"connector"`
+	Milestone  freight.Milestone   `json:"milestone"`
+	RawCode    string              `json:"rawCode,omitzero"`
+	References []freight.Reference `json:"references"`
+	Shipment   freight.ShipmentID  `json:"shipment,omitzero"`
+	Why        string              `json:"why"`
+}
+
+func (a *app) listUnexpected(ctx context.Context, s *store.Store, source string, limit int) error {
+	fs, err := s.Unexpected(ctx, source, limit)
+	if err != nil {
+		return err
+	}
+	list, rows := make([]doubtful, len(fs)), make([]console.Row, len(fs))
+	for i, f := range fs {
+		list[i] = doubtful{f.Delivery, f.Scan.Source, f.Connector, f.Scan.Milestone, f.Scan.RawCode, f.References, f.Shipment, f.Surprise}
+		rows[i] = console.Row{f.Delivery, f.Scan.Source, f.Connector, f.Scan.Milestone, f.Scan.RawCode, references(f.References), f.Shipment, f.Surprise}
+	}
+	return a.Show(list, func() {
+		a.Table(console.Row{"seq", "source", "read by", "milestone", "code", "references", "shipment", "why"}, rows)
+		a.Say("a mapping that knows better reads them again: waybill-admin replay")
+	})
+}
 
 // straysRead bounds what is read to find one source's or one delivery's strays among all.
 const straysRead = 10_000
@@ -141,6 +172,7 @@ func (a *app) inboxShow() *cobra.Command {
 type shown struct {
 	listed
 	VerifiedBy string            `json:"verifiedBy"`
+	Connector  string            `json:"connector,omitzero"` // that read it, or could not
 	Headers    map[string]string `json:"headers"`
 	Body       string            `json:"body,omitzero"`
 	BodyBase64 string            `json:"bodyBase64,omitzero"`
@@ -148,7 +180,7 @@ type shown struct {
 }
 
 func (a *app) shownOf(d store.Delivery, waiting []store.Stray) shown {
-	s := shown{listed: listed{d.Seq, d.Source, d.ID, d.ReceivedAt, d.State, len(d.Body), d.Reason}, VerifiedBy: d.VerifiedBy, Headers: d.Headers, Next: a.next(d, waiting)}
+	s := shown{listed: listed{d.Seq, d.Source, d.ID, d.ReceivedAt, d.State, len(d.Body), d.Reason}, VerifiedBy: d.VerifiedBy, Connector: d.Connector, Headers: d.Headers, Next: a.next(d, waiting)}
 	if utf8.Valid(d.Body) {
 		s.Body = string(d.Body)
 	} else {
@@ -165,6 +197,8 @@ func (a *app) next(d store.Delivery, waiting []store.Stray) string {
 		return fmt.Sprintf("%d of what it says waits for a shipment, such as %s of %s: %s. It is taken by itself once a shipment has one of these references; if none will, tell %s", len(waiting), w.Milestone, references(w.References), w.Reason, a.owner(d.Source))
 	case d.State == store.Pending:
 		return "the relay reads it within seconds; if it stays, see that waybill-worker runs, and in its log for relay_failed"
+	case d.State == store.Dead && d.Connector != "":
+		return fmt.Sprintf("%s could not read it: %s. Tell %s; once a version can, waybill-admin replay --dead --source %s --from %s reads it again", d.Connector, d.Reason, a.owner(d.Source), d.Source, d.ReceivedAt.Format(time.DateOnly))
 	case d.State == store.Dead:
 		return fmt.Sprintf("it was authentic and could not be used: %s. Tell %s; sent again, it needs another id, since this one is taken", d.Reason, a.owner(d.Source))
 	}
@@ -187,6 +221,9 @@ func (a *app) owner(source string) string {
 func (a *app) printDelivery(s shown) {
 	a.Print("delivery %d from %s, id %s, received %s, verified by %s", s.Seq, s.Source, s.ID, s.ReceivedAt.Format(time.RFC3339), cmp.Or(s.VerifiedBy, "nobody"))
 	a.Print("state %s%s", s.State, because(s.Reason))
+	if s.Connector != "" {
+		a.Print("read by %s", s.Connector)
+	}
 	a.Print("next: %s", s.Next)
 	for _, h := range slices.Sorted(maps.Keys(s.Headers)) {
 		a.Print("%s: %s", h, s.Headers[h])

@@ -101,15 +101,17 @@ func (a *app) subscribersReplay() *cobra.Command {
 	return c
 }
 
+// moment reads a time as people write it: a day begins at midnight, UTC, and nothing is now.
 func moment(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Now(), nil
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, console.Usagef("--%s %q: write a time such as 2026-11-24T08:00:00Z", flag, text)
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
 	}
-	return t, nil
+	return time.Time{}, console.Usagef("--%s %q: write a time such as 2026-11-24T08:00:00Z, or a day", flag, text)
 }
 
 func (a *app) subscribersEnable() *cobra.Command {

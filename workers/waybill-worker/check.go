@@ -3,18 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
-	"waybill/activities/odoo"
 	"waybill/config"
 	"waybill/internal/cluster"
 	"waybill/internal/console"
-	"waybill/workflows/protocol"
+	"waybill/workers/doctor"
 )
 
 // checkWithin bounds a check of systems that answer nothing.
@@ -84,52 +80,16 @@ func (h *house) warn(ctx context.Context) {
 
 // lacks asks every system that is connected, all at once.
 func (h *house) lacks(ctx context.Context) []string {
-	proofs := []func(context.Context) []string{h.storeLacks, h.temporalLacks, h.odooLacks}
-	for _, p := range []struct {
-		key string
-		ask func(context.Context) error
-	}{{"billing", h.billing.Check}, {"tms", h.tms.Check}, {"finance", h.finance.Check}} {
-		proofs = append(proofs, func(ctx context.Context) []string { return partnerLacks(p.key, p.ask(ctx)) })
+	p := doctor.Patient{Temporal: h.temporal, Store: h.store, Status: h.statusUser, Money: h.moneyUser, FreightProduct: h.config.Odoo.FreightProduct,
+		Partners: []doctor.Partner{{Key: "billing", Ask: h.billing.Check}, {Key: "tms", Ask: h.tms.Check}, {Key: "finance", Ask: h.finance.Check}}}
+	if h.fence != nil {
+		p.Compare = h.fence.Compare
 	}
 	for id, ask := range h.targets.probes {
-		proofs = append(proofs, func(ctx context.Context) []string { return partnerLacks("target "+id, ask(ctx)) })
+		p.Partners = append(p.Partners, doctor.Partner{Key: "target " + id, Ask: ask})
 	}
-	found := make([][]string, len(proofs))
-	var all sync.WaitGroup
-	for i, proof := range proofs {
-		all.Go(func() { found[i] = proof(ctx) })
+	if h.catalog != nil {
+		p.Sources = h.sources()
 	}
-	all.Wait()
-	return slices.Concat(found...)
-}
-
-func (h *house) storeLacks(ctx context.Context) []string {
-	if h.store == nil {
-		return nil // said when it was opened
-	}
-	if err := h.store.Health(ctx); err != nil {
-		return []string{fmt.Sprintf("a store that can be written: %v: see the rights of store.url, and the room on its disk", err)}
-	}
-	return nil
-}
-
-func (h *house) temporalLacks(ctx context.Context) []string {
-	if h.temporal == nil {
-		return nil // said when it was dialled
-	}
-	return cluster.Check(ctx, h.temporal, cluster.Namespace())
-}
-
-func (h *house) odooLacks(ctx context.Context) []string {
-	return odoo.Check(ctx, h.statusUser, h.moneyUser, h.config.Odoo.FreightProduct)
-}
-
-func partnerLacks(key string, err error) []string {
-	switch {
-	case err == nil:
-		return nil
-	case protocol.FaultOf(err) == protocol.Configuration:
-		return []string{fmt.Sprintf("%s: %s: set %[1]s.token to one that it takes", key, protocol.Words(err))}
-	}
-	return []string{fmt.Sprintf("%s: %s: is it up, and is %[1]s.url right?", key, protocol.Words(err))}
+	return p.Lacks(ctx)
 }

@@ -8,20 +8,12 @@ import (
 
 	"waybill/activities/notify"
 	"waybill/config"
-	"waybill/internal/store"
 	"waybill/starters/bridge/webhook"
 	"waybill/workers/notifier"
 )
 
 // eventsKept is how long events can be replayed: as long as partners' references hold.
 const eventsKept = 90 * 24 * time.Hour
-
-func subscriptions(cs []config.Subscriber) (ss []store.Subscription) {
-	for _, c := range cs {
-		ss = append(ss, store.Subscription{Name: c.Name, Kinds: c.Events, Customers: c.Customers})
-	}
-	return ss
-}
 
 func (h *house) notifier() (*notifier.Notifier, error) {
 	n := &notifier.Notifier{Store: h.store, Log: h.log, Keep: eventsKept}

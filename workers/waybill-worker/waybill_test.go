@@ -80,6 +80,7 @@ func (w *world) testList() {
 	w.listed(nil, "list", "--customer", "NOBODY")
 	w.want(console.Misused, "", "Temporal cannot search for quotes", "list", "--customer", "NOBODY' OR CustomerCode = 'BOLT")
 	w.listed(nil, "list", "--customer", "BOLT", "--stage", "closed")
+	w.testListOfClosed()
 	out := w.want(console.Done, string(bolt), "", "list", "--customer", "BOLT")
 	for _, column := range []string{"id", "stage", "customer", "carrier", "exceptions", "next deadline"} {
 		if !strings.Contains(out, column) {
@@ -89,6 +90,19 @@ func (w *world) testList() {
 	if n := len(consoletest.FromJSON[[]item](w.t, w.want(console.Done, "", "there are more than 1: narrow it down, or raise --limit", "--json", "list", "--limit", "1"))); n != 1 {
 		w.t.Errorf("%d listed, want 1", n)
 	}
+}
+
+// testListOfClosed: that a shipment is closed is told by its workflow alone, and people need not know.
+func (w *world) testListOfClosed() {
+	id := w.release("WATCH")
+	w.scan(w.temporal, id, freight.Scan{Milestone: freight.TenderAccepted}, freight.Scan{Milestone: freight.PickedUp}, freight.Scan{Milestone: freight.Delivered})
+	w.state(w.temporal, id, "closed", func(s freight.Shipment) bool { return s.Stage == freight.StageClosed })
+	for _, args := range [][]string{{"list", "--customer", "WATCH", "--stage", "closed"}, {"list", "--customer", "WATCH", "--all"}} {
+		if got := w.listed([]freight.ShipmentID{id}, args...)[0]; got.Stage != "closed" || got.Status != "Completed" || !got.Deadline.IsZero() {
+			w.t.Errorf("%v: %+v", args, got)
+		}
+	}
+	w.listed(nil, "list", "--customer", "WATCH", "--stage", "fulfilment", "--all") // whatever it showed last
 }
 
 func (w *world) testStatus() {
@@ -148,8 +162,7 @@ func (w *world) testCancel() {
 	if s.Cancel.By != "olga" || s.Cancel.Reason != "customer withdrew" {
 		w.t.Errorf("%+v", s.Cancel)
 	}
-	w.listed(nil, "list", "--stage", "cancelled")
-	w.listed([]freight.ShipmentID{id}, "list", "--stage", "cancelled", "--all")
+	w.listed([]freight.ShipmentID{id}, "list", "--stage", "cancelled")
 	if err := w.temporal.GetWorkflow(w.t.Context(), "shipment/"+string(id), "").Get(w.t.Context(), nil); err != nil {
 		w.t.Error(err)
 	}

@@ -28,7 +28,10 @@ import (
 	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
+	"waybill/starters/bridge/connectors/declared"
+	"waybill/workers/fence"
 	"waybill/workers/guard"
+	"waybill/workers/notifier"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
 	"waybill/workflows/dispute"
@@ -65,6 +68,7 @@ type house struct {
 	store    *store.Store
 	policies *config.Policies
 	routing  *routing.Table
+	catalog  *declared.Catalog
 
 	statusUser, moneyUser *odoo.Client
 
@@ -77,6 +81,7 @@ type house struct {
 	targets targets
 
 	guards map[string]*guard.Guard // by task queue
+	fence  *fence.Fence            // nil without store or Temporal
 }
 
 // run works until the context ends, or something that cannot go on.
@@ -106,9 +111,10 @@ func run(ctx context.Context, on *console.Console, file string) error {
 // open opens all that can be, and says what could not.
 func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error) {
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
-	var faults [6]error
+	var faults [7]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
-	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
+	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(notifier.Subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
+	h.catalog, faults[5] = declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
 	sdk, err := telemetry.Metrics(h.metrics)
 	faults[2] = err
 	h.temporal, faults[3] = cluster.Dial(ctx, cluster.Options{Logger: telemetry.ForTemporal(h.log), Metrics: sdk, CodecKeyFile: c.Codec.KeyFile})
@@ -116,7 +122,10 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	if faults[4] = err; err == nil {
 		h.connect(calls)
 	}
-	h.routing, faults[5] = routes(c)
+	h.routing, faults[6] = routes(c)
+	if h.store != nil && h.temporal != nil {
+		h.fence = fence.New(fence.Options{Temporal: h.temporal, Store: h.store, Tenant: c.Tenant, Every: c.Store.MarkEvery, Log: log})
+	}
 	return h, errors.Join(faults[:]...)
 }
 
@@ -159,6 +168,26 @@ func (h *house) close() {
 
 // serve works until the context ends, or something that cannot go on. Everything it starts ends with it.
 func (h *house) serve(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.ready) })
+	g.Go(func() error {
+		if err := h.fence.Pass(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return h.work(ctx)
+	})
+	err := g.Wait()
+	h.log.Info("worker_stopped", zap.Error(err))
+	return err
+}
+
+// ready says why nothing can be worked on; nil if it can.
+func (h *house) ready(ctx context.Context) error {
+	return errors.Join(h.fence.Ready(), h.store.Health(ctx))
+}
+
+// work works on a store that is not older than Temporal.
+func (h *house) work(ctx context.Context) error {
 	since, err := time.Parse(time.RFC3339, h.config.Odoo.ReleasedSince)
 	if err != nil {
 		return err // the configuration was checked
@@ -177,19 +206,18 @@ func (h *house) serve(ctx context.Context) error {
 	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
-	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Skip: map[string]bool{hintSource: true}, Release: h.release, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
+	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Release: h.release, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
+	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
+	g.Go(func() error { return h.fence.Keep(ctx) })
 	n, err := h.notifier()
 	if err != nil {
 		return err
 	}
 	g.Go(func() error { return n.Run(ctx) })
-	g.Go(func() error { return telemetry.Serve(ctx, h.config.Metrics.Listen, h.metrics, h.store.Health) })
 	g.Go(func() error { h.warn(ctx); return nil })
 	h.log.Info("worker_started", zap.String("tenant", string(h.config.Tenant)), zap.String("release", release))
-	err = g.Wait()
-	h.log.Info("worker_stopped", zap.Error(err))
-	return err
+	return g.Wait()
 }
 
 // scan looks at Odoo once Odoo lets the user in. Until then each look would fail alike; that the login is refused
@@ -204,6 +232,20 @@ func (h *house) scan(ctx context.Context, s *scout.Scout) error {
 	}
 	h.log.Info("scans_started")
 	return s.Run(ctx)
+}
+
+// sources say which connector reads each source.
+func (h *house) sources() declared.Sources {
+	return declared.Sources{Catalog: h.catalog, Named: h.config.ConnectorNames()}
+}
+
+// connectorNews tells of a new version that is in use, and of one that is not and why.
+func (h *house) connectorNews(text string) {
+	level := zap.InfoLevel
+	if len(h.catalog.Faults()) > 0 {
+		level = zap.WarnLevel
+	}
+	h.log.Log(level, "connectors_changed", zap.String("news", text))
 }
 
 // hintSource is where the bridge keeps Odoo's hints.
@@ -297,7 +339,7 @@ func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
 
 func (h *house) servePost(w worker.Worker, g *guard.Guard) {
 	protocol.ReadBillable.Serve(w, guarded(g, h.money.ReadBillable))
-	protocol.PostInvoice.Serve(w, guarded(g, h.money.PostInvoice))
+	protocol.PostInvoice.Serve(w, h.keeper.Posting(guarded(g, h.money.PostInvoice)))
 }
 
 func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
@@ -306,7 +348,8 @@ func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
-	protocol.RequestCarrier.Serve(w, byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportRequest) string { return q.Release.Route.TMS }, (*tms.TMS).RequestTransport))
+	request := byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportRequest) string { return q.Release.Route.TMS }, (*tms.TMS).RequestTransport)
+	protocol.RequestCarrier.Serve(w, h.keeper.Tendering(request))
 	protocol.CancelCarrier.Serve(w, byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportCancel) string { return q.Target }, (*tms.TMS).CancelTransport))
 }
 
@@ -315,7 +358,7 @@ func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
-	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
+	protocol.Record.Serve(w, guarded(g, h.fence.Watch(h.keeper.Record)))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
 	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 }

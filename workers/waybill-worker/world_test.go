@@ -157,6 +157,13 @@ default:
   tolerance_amount: 5.00 USD
   tolerance_percent: "2"
   clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: 2s}
+customers:
+  - customer: WATCH
+    currency: USD
+    scope: none
+    pod: status
+    charges_window: 336h
+    clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: 2s}
 `
 
 // configure writes the files that a company would. Nothing is released by itself: released_since lies ahead.

@@ -16,10 +16,11 @@ type AuditFacts struct {
 	Rulings    []Ruling
 	Proved     bool // all pieces delivered, and the POD accepted by the customer's policy
 	Waived     bool // a person lets the customer be billed without the carrier's invoice
+	Doubts     []Doubt
 }
 
 // auditRules is the order findings are listed in. All run, always.
-var auditRules = []func(AuditFacts) []Finding{duplicates, sums, contract, rates, proof}
+var auditRules = []func(AuditFacts) []Finding{duplicates, sums, contract, rates, proof, contradictions}
 
 // Audit runs every rule over the facts. The worst verdict decides; see Worst and SellHolds.
 func Audit(f AuditFacts) (fs []Finding) {
@@ -205,6 +206,19 @@ func proof(f AuditFacts) []Finding {
 	return []Finding{v}
 }
 
+// contradictions is STA-1. What the bill rests on is held until a person has looked; where nothing contradicts there is
+// nothing to find.
+func contradictions(f AuditFacts) (fs []Finding) {
+	for _, d := range f.Doubts {
+		v := Finding{Rule: RuleStatus, Version: 1, Verdict: Warn, Side: Sell, ChargeRef: d.Ref, Reason: d.Text}
+		if d.Grave && !d.Dismissed {
+			v.Verdict, v.SellHold = Hold, true
+		}
+		fs = append(fs, v)
+	}
+	return fs
+}
+
 // Disputable reports whether a person with authority can settle the finding by ruling on an amount.
 func (v Finding) Disputable() bool {
 	return v.Verdict == Hold && (v.Rule == RuleRate || v.Rule == RuleAccessorial || v.Rule == RuleTwice) && v.Delta.Sign() > 0
@@ -216,7 +230,7 @@ func ProofOf(j Journey, want PODRequirement) (missing string) {
 	if !j.Has(Delivered) {
 		return "no actual delivered scan"
 	}
-	has := func(good func(DocumentRef) bool) bool { return slices.ContainsFunc(j.Documents, good) }
+	has := func(good func(DocumentRef) bool) bool { return slices.ContainsFunc(j.Proofs(), good) }
 	switch {
 	case want == PODStatus:
 		return ""

@@ -1,11 +1,15 @@
 package freight
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Deadline is a moment at which something should have happened, and what it is called if it has not.
 type Deadline struct {
 	At   time.Time
 	Kind ExceptionKind // "" for a deadline that only ends a wait
+	Ref  string        // what the exception is about
 	Text string        // what ran out, for a person; at most 200 bytes
 }
 
@@ -13,12 +17,16 @@ type Deadline struct {
 // weeks of delivery by the usual terms.
 const defaultWindow = 14 * day
 
+// defaultRest is how long the rest of a shipment's parcels is waited for when the policy says nothing: what was left
+// behind is with the next day's tour, or looked for.
+const defaultRest = 2 * day
+
 // Deadlines are those that still run: one that has passed once is not listed again.
 func (s *Shipment) Deadlines() (ds []Deadline) {
 	c := s.Terms.Clocks
 	add := func(from time.Time, clock time.Duration, running bool, kind ExceptionKind, text string) {
 		if running && clock > 0 && !from.IsZero() && !s.Exceptions.Raised(kind) {
-			ds = append(ds, Deadline{from.Add(clock), kind, text})
+			ds = append(ds, Deadline{At: from.Add(clock), Kind: kind, Text: text})
 		}
 	}
 	window := s.Terms.Charges.Window
@@ -26,7 +34,14 @@ func (s *Shipment) Deadlines() (ds []Deadline) {
 		window = defaultWindow
 	}
 	add(s.Since, c.Accept, s.Stage == StageFulfilment, TenderOverdue, "no carrier has accepted the tender")
-	add(s.Since, c.Deliver, s.Stage == StageFulfilment || s.Stage == StageTransit, DeliveryOverdue, "not delivered by the promise")
+	moving := s.Stage == StageFulfilment || s.Stage == StageTransit
+	add(s.Since, c.Deliver, moving && s.Terms.SLA == nil, DeliveryOverdue, "not delivered by the promise")
+	if at := s.nextLook(); moving && !at.IsZero() {
+		ds = append(ds, Deadline{At: at, Text: "the promise to the customer is judged anew"})
+	}
+	if rest, waits := s.awaitsRest(); waits {
+		ds = append(ds, Deadline{At: rest, Kind: PODShort, Ref: s.Shortage(), Text: "delivered in part, and the rest has not come"})
+	}
 	add(s.Entered, c.POD, s.Stage == StageProof, PODMissing, "delivered, but no proof of delivery came")
 	add(s.Entered, window, s.Stage == StageCharges, ChargesMissing, "the carrier has not sent its charges")
 	add(s.Entered, c.Payment, s.Stage == StageSettlement && !s.Paid(), PaymentOverdue, "the invoice is not paid")
@@ -45,6 +60,26 @@ func (s *Shipment) NextDeadline(now time.Time) (next Deadline, ok bool) {
 		}
 	}
 	return next, ok
+}
+
+// AwaitsRest reports whether what is missing of a delivery in parts is still waited for in silence.
+func (s *Shipment) AwaitsRest() bool { _, waits := s.awaitsRest(); return waits }
+
+// awaitsRest is until when the rest of a shipment that is delivered in parts is waited for in silence; false where it is
+// not, or not any more.
+func (s *Shipment) awaitsRest() (until time.Time, waits bool) {
+	if s.Stage != StageTransit || !s.Journey.Apart() || s.Exceptions.Raised(PODShort) || s.Shortage() == "" {
+		return time.Time{}, false
+	}
+	return s.Journey.firstDelivery().Add(cmp.Or(s.Terms.Clocks.Rest, defaultRest)), true
+}
+
+// nextLook is when the promise must be judged again if nothing happens until then; zero for never.
+func (s *Shipment) nextLook() time.Time {
+	if s.SLA == nil {
+		return time.Time{}
+	}
+	return s.SLA.NextLook(s.Terms.SLA)
 }
 
 // Paid reports whether nothing of the invoice is open: it is paid to the last cent, or credited in full.

@@ -13,7 +13,7 @@ const (
 	TenderWasDeclined ExceptionKind = "tender_declined"
 	TenderOverdue     ExceptionKind = "tender_overdue"
 	DeliveryOverdue   ExceptionKind = "delivery_overdue"
-	FreightInTrouble  ExceptionKind = "freight_in_trouble" // lost, damaged, refused, returned
+	FreightInTrouble  ExceptionKind = "freight_in_trouble" // lost, damaged, refused, returned: raised by shipments of an earlier release
 	PODMissing        ExceptionKind = "pod_missing"
 	PODShort          ExceptionKind = "pod_short"
 	ChargesMissing    ExceptionKind = "charges_missing"
@@ -29,6 +29,18 @@ const (
 	MessageUnreadable ExceptionKind = "message_unreadable"
 	LateCharge        ExceptionKind = "late_charge"  // a charge for the customer after our invoice was made
 	PayableHeld       ExceptionKind = "payable_held" // a carrier's charge that cannot be judged, and stops no invoice of ours
+
+	// What the freight's own events say; see Journey.Troubles.
+	AttemptFailed       ExceptionKind = "delivery_attempt_failed"
+	DeliveryRefused     ExceptionKind = "delivery_refused"
+	ReturnToSender      ExceptionKind = "return_to_sender"
+	FreightLost         ExceptionKind = "freight_lost"
+	FreightDamaged      ExceptionKind = "freight_damaged"
+	HeldInCustoms       ExceptionKind = "held_in_customs"
+	AddressProblem      ExceptionKind = "address_problem"
+	StatusContradictory ExceptionKind = "status_contradictory" // two statements exclude each other, and money rests on them
+	DeliveryTakenBack   ExceptionKind = "delivery_taken_back"  // after it was billed
+	DeliveryAtRisk      ExceptionKind = "delivery_at_risk"     // the promise may be broken
 )
 
 // Owner is the team that answers for an exception.
@@ -36,9 +48,13 @@ type Owner string
 
 // The owners.
 const (
-	Operations Owner = "operations"
-	Finance    Owner = "finance"
+	Operations      Owner = "operations"
+	Finance         Owner = "finance"
+	CustomerService Owner = "customer_service" // speaks with who is to receive the freight
 )
+
+// Owners lists every owner, for the selection field in Odoo.
+func Owners() []Owner { return []Owner{Operations, Finance, CustomerService} }
 
 // Action is what a person may do about an exception.
 type Action string
@@ -63,25 +79,35 @@ type remedy struct {
 const day = 24 * time.Hour
 
 var remedies = map[ExceptionKind]remedy{
-	TenderWasDeclined: {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "Choose another carrier in the TMS, then resolve with retry; or cancel."},
-	TenderOverdue:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Chase the TMS for an answer. Goes by itself once the tender is accepted."},
-	DeliveryOverdue:   {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "The promise is broken: tell the customer and chase the carrier. Goes by itself on delivery."},
-	FreightInTrouble:  {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Find out from the carrier what becomes of the freight. Dismiss once it is moving again; cancel if it will not be delivered."},
-	PODMissing:        {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "Ask the carrier for the POD; it goes on by itself when it comes."},
-	PODShort:          {owner: Operations, within: day, actions: []Action{Retry, Abandon}, advice: "Fewer pieces were delivered than shipped. Goes by itself when the rest is delivered. If no more will come, correct the delivery in Odoo, then resolve with retry."},
-	ChargesMissing:    {owner: Finance, within: 2 * day, actions: []Action{Dismiss, Waive}, advice: "Ask the carrier for its invoice; it goes on by itself when it comes. Waive to bill the customer without it, by contract."},
-	ContractMissing:   {owner: Finance, within: day, actions: []Action{Retry}, advice: "No contract covers this shipment on its ship date. Enter it in the billing engine, then resolve with retry."},
-	ChargesInvalid:    {owner: Finance, within: day, actions: []Action{Retry, Dismiss}, holds: true, advice: "The carrier's invoice cannot be used as it is. Ask for a corrected one; it goes on by itself when it comes, or resolve with retry. Dismiss what is cleared with the carrier."},
-	ChargeDisputed:    {owner: Finance, within: 3 * day, advice: "Decide it: waybill dispute show, then approve or reject."},
-	PostingFailed:     {owner: Finance, within: 4 * time.Hour, actions: []Action{Retry}, advice: "Mend in Odoo what the message names, then resolve with retry. It cannot post twice."},
-	PartnerFailed:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "The partner refused the request for the reason given. Mend it there, then resolve with retry."},
-	ReportRefused:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Dismiss}, advice: "The shipment goes on, but what is known of it is not shown there. Mend it there, then resolve with retry."},
-	PaymentOverdue:    {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, advice: "Chase the customer. Goes by itself when the payment is seen."},
-	CancelTooLate:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "It is carried and billed in spite of the cancellation. Ask the carrier to return the freight, credit the invoice, or restore the order."},
-	ScanRefused:       {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A partner reports what cannot be. Ask the owner of that source."},
-	LateCharge:        {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "The carrier charged for the customer after our invoice was made. Bill or credit it by hand, then dismiss; nothing is billed by itself."},
-	PayableHeld:       {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "Do not pay this charge before it is cleared with the carrier, then dismiss. The customer's invoice does not wait for it."},
-	MessageUnreadable: {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A signal could not be used and changed nothing. Find its sender in the history."},
+	TenderWasDeclined:   {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "Choose another carrier in the TMS, then resolve with retry; or cancel."},
+	TenderOverdue:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Chase the TMS for an answer. Goes by itself once the tender is accepted."},
+	DeliveryOverdue:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "The promise is broken: tell the customer and chase the carrier. Goes by itself on delivery."},
+	FreightInTrouble:    {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Find out from the carrier what becomes of the freight. Dismiss once it is moving again; cancel if it will not be delivered."},
+	PODMissing:          {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "Ask the carrier for the POD; it goes on by itself when it comes."},
+	PODShort:            {owner: Operations, within: day, actions: []Action{Retry, Abandon}, advice: "Fewer pieces were delivered than shipped. Goes by itself when the rest is delivered. If no more will come, correct the delivery in Odoo, then resolve with retry."},
+	ChargesMissing:      {owner: Finance, within: 2 * day, actions: []Action{Dismiss, Waive}, advice: "Ask the carrier for its invoice; it goes on by itself when it comes. Waive to bill the customer without it, by contract."},
+	ContractMissing:     {owner: Finance, within: day, actions: []Action{Retry}, advice: "No contract covers this shipment on its ship date. Enter it in the billing engine, then resolve with retry."},
+	ChargesInvalid:      {owner: Finance, within: day, actions: []Action{Retry, Dismiss}, holds: true, advice: "The carrier's invoice cannot be used as it is. Ask for a corrected one; it goes on by itself when it comes, or resolve with retry. Dismiss what is cleared with the carrier."},
+	ChargeDisputed:      {owner: Finance, within: 3 * day, advice: "Decide it: waybill dispute show, then approve or reject."},
+	PostingFailed:       {owner: Finance, within: 4 * time.Hour, actions: []Action{Retry}, advice: "Mend in Odoo what the message names, then resolve with retry. It cannot post twice."},
+	PartnerFailed:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Abandon}, advice: "The partner refused the request for the reason given. Mend it there, then resolve with retry."},
+	ReportRefused:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Dismiss}, advice: "The shipment goes on, but what is known of it is not shown there. Mend it there, then resolve with retry."},
+	PaymentOverdue:      {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, advice: "Chase the customer. Goes by itself when the payment is seen."},
+	CancelTooLate:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "It is carried and billed in spite of the cancellation. Ask the carrier to return the freight, credit the invoice, or restore the order."},
+	ScanRefused:         {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A partner reports what cannot be. Ask the owner of that source."},
+	LateCharge:          {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "The carrier charged for the customer after our invoice was made. Bill or credit it by hand, then dismiss; nothing is billed by itself."},
+	PayableHeld:         {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "Do not pay this charge before it is cleared with the carrier, then dismiss. The customer's invoice does not wait for it."},
+	AttemptFailed:       {owner: CustomerService, within: 8 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Ask the consignee for a time and a place, and book the next attempt with the carrier. Goes by itself when it is out for delivery again. Dismiss what is arranged."},
+	DeliveryRefused:     {owner: CustomerService, within: 8 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Find out why the consignee refused it, then tell the carrier to deliver it again or to bring it back. Goes by itself once it does either. Cancel if it will not be delivered."},
+	ReturnToSender:      {owner: Operations, within: day, actions: []Action{Dismiss, Abandon}, advice: "The freight comes back: book it in with the warehouse. Cancel if it will not be delivered; dismiss if it is sent out again, and what was scanned since counts."},
+	FreightLost:         {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Open a search and a claim with the carrier. Goes by itself when it is seen again. Cancel if it will not be delivered."},
+	FreightDamaged:      {owner: Operations, within: day, actions: []Action{Dismiss, Abandon}, advice: "Get photos and the carrier's report, and file the claim in time. Dismiss when that is done; cancel if it will not be delivered."},
+	HeldInCustoms:       {owner: Operations, within: 8 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Give the broker the papers or the duties that the reason names. Goes by itself when it is released."},
+	AddressProblem:      {owner: CustomerService, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Get the right address from the customer, correct it in Odoo and give it to the carrier. Goes by itself when it is out for delivery again."},
+	StatusContradictory: {owner: Operations, within: 8 * time.Hour, actions: []Action{Dismiss}, advice: "Ask the carrier which is true. Goes by itself when the other statement is taken back. Dismiss where it is delivered all the same: the customer is billed then."},
+	DeliveryTakenBack:   {owner: Finance, within: day, actions: []Action{Dismiss}, holds: true, advice: "The customer is billed for freight that is not delivered. Credit the invoice in Odoo and dismiss. Goes by itself when it is delivered after all."},
+	DeliveryAtRisk:      {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "Ask the carrier to make up for it, and warn the customer. Goes by itself when it is expected in time, or delivered."},
+	MessageUnreadable:   {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A signal could not be used and changed nothing. Find its sender in the history."},
 }
 
 // Exception is one thing that needs a person. It lives in the shipment and is shown on the order.

@@ -12,6 +12,7 @@ const (
 	RuleAccessorial RuleID = "ACC-1"  // the accessorial is in the contract
 	RulePOD         RuleID = "POD-1"  // proof of delivery is there
 	RuleSum         RuleID = "SUM-1"  // lines add up to the invoice
+	RuleStatus      RuleID = "STA-1"  // no two statements about the freight exclude each other
 )
 
 // Verdict is what a rule says. The worst of all rules decides.

@@ -44,3 +44,9 @@ func (m Span) without(n int64) (left []Span) {
 	}
 	return left
 }
+
+// HasRead reports whether the scan of a number has been read.
+func (s *Shipment) HasRead(n int64) bool {
+	missing := slices.ContainsFunc(s.Missing, func(m Span) bool { return m.From <= n && n <= m.To })
+	return n <= s.HighWater && !missing
+}

@@ -27,7 +27,9 @@ const (
 	AuditCancelled  AuditKind = "cancelled"
 	AuditClosed     AuditKind = "closed"
 	AuditRefusedAsk AuditKind = "refused"
-	AuditLost       AuditKind = "lost" // an entry that went with a lost store
+	AuditTakenBack  AuditKind = "taken_back" // a delivery, by the partner who reported it
+	AuditPromise    AuditKind = "promise"    // to the customer: at risk, broken, or safe again
+	AuditLost       AuditKind = "lost"       // an entry that went with a lost store
 )
 
 // AuditEntry is one line of a shipment's audit trail: who did what, when, and why. The store chains their
@@ -59,6 +61,7 @@ type View struct {
 	Residual     Money           `json:"residual,omitzero"`
 	At           time.Time       `json:"at"`
 	Closed       bool            `json:"closed,omitzero"`
+	SLA          SLAState        `json:"sla,omitzero"` // where the promise is at risk or broken
 }
 
 // ViewAt is the shipment's row at a revision.
@@ -72,6 +75,7 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 	if s.Plan != nil {
 		v.InvoiceKey = s.Plan.Key
 	}
+	v.SLA = s.endangered()
 	return v
 }
 

@@ -52,6 +52,8 @@ type Shipment struct {
 	Missing   []Span  `json:"missing,omitempty"` // numbers below it that never came, at most 100 runs
 	Repeats   int     `json:"repeats,omitzero"`
 	Refused   []Scan  `json:"refused,omitempty"` // scans after the freight was returned, newest last, at most 20
+	Judged    bool    `json:"judged,omitzero"`   // troubles and contradictions are found by events; see Judge
+	SLA       *SLA    `json:"sla,omitempty"`     // nil: no promise is watched, or not yet
 
 	Rating     *Rating      `json:"rating,omitempty"`
 	NoContract string       `json:"noContract,omitzero"` // why the engine could not rate, when it said there is no contract
@@ -80,6 +82,7 @@ type Shipment struct {
 	Shown    StatusReport `json:"shown"`            // what Odoo shows
 	Revision int64        `json:"revision"`         // of the status last sent; Odoo keeps the highest
 	Views    int64        `json:"views"`            // revision of the view last sent to the store
+	Said     Stage        `json:"said,omitzero"`    // the stage that record showed
 	Audits   int64        `json:"audits"`           // number of the last audit entry made
 	Unsaid   []AuditEntry `json:"unsaid,omitempty"` // audit entries the store does not have yet
 	// Unregistered are the numbers under which partners speak of it that the store does not have yet.
@@ -129,35 +132,34 @@ type StatusReport struct {
 	InvoiceState InvoiceState `json:"invoiceState"`
 	Exception    string       `json:"exception,omitzero"` // first open one in words, "" for none; at most 200 bytes
 	Tracking     string       `json:"tracking,omitzero"`  // PRO or tracking number
+	SLA          SLAState     `json:"sla,omitzero"`       // "" where the promise is kept so far, or none is watched
+
+	// What is to be done about the exception, by whom, until when.
+	Owner Owner     `json:"owner,omitzero"`
+	Due   time.Time `json:"due,omitzero"`
+	Next  string    `json:"next,omitzero"`
+}
+
+// Same reports whether two reports show the same. What is to be done about an exception goes with the exception.
+func (r StatusReport) Same(o StatusReport) bool {
+	r.Owner, r.Due, r.Next = o.Owner, o.Due, o.Next
+	return r == o
 }
 
 // Report is what Odoo should show now.
 func (s *Shipment) Report() StatusReport {
 	r := StatusReport{
-		Status: s.Journey.Status(), Since: s.Journey.StatusSince(), ETA: s.Journey.ETA,
-		InvoiceState: s.invoiceState(), Exception: s.headline(), Tracking: s.Booking.PRO,
+		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.Booking.PRO, SLA: s.endangered(),
 	}
-	switch {
-	case s.Stage == StageCancelled:
+	if e := s.foremost(); e != nil {
+		r.Exception, r.Owner, r.Due, r.Next = Clip(string(e.Kind)+": "+e.Detail, 200), e.Owner, e.DueBy, e.Advice
+	}
+	r.ETA, _ = s.Journey.Expected()
+	r.Since = s.Journey.since(r.Status)
+	if s.Stage == StageCancelled {
 		r.Status = StatusCancelled
-	case s.Delivered():
-		r.Status = StatusDelivered
 	}
 	return r
-}
-
-// Delivered reports whether the freight is delivered: all pieces, or as many as a person says there will be.
-func (s *Shipment) Delivered() bool {
-	return s.Journey.Complete() || s.Journey.Has(Delivered) && s.Exceptions.Answered(PODShort, s.Shortage(), Retry)
-}
-
-// Shortage says how many pieces are missing of a delivery; "" where none are.
-func (s *Shipment) Shortage() string {
-	p := s.Journey.Pieces
-	if !s.Journey.Has(Delivered) || !p.Short() {
-		return ""
-	}
-	return fmt.Sprintf("%d of %d pieces", p.Delivered, p.Expected)
 }
 
 // PODWanted says what the proof of delivery lacks; "" where it is good enough for the customer.
@@ -182,13 +184,21 @@ func (s *Shipment) invoiceState() InvoiceState {
 	return InvoiceNone
 }
 
-func (s *Shipment) headline() string {
-	for _, e := range s.Exceptions {
-		if e.Open() {
-			return Clip(string(e.Kind)+": "+e.Detail, 200)
-		}
+// foremost is the exception that is shown where there is room for one: the oldest that is open; nil for none.
+func (s *Shipment) foremost() *Exception {
+	i := slices.IndexFunc(s.Exceptions, Exception.Open)
+	if i < 0 {
+		return nil
 	}
-	return ""
+	return &s.Exceptions[i]
+}
+
+// endangered is how the promise stands where it is not kept, or may not be; "" otherwise.
+func (s *Shipment) endangered() SLAState {
+	if s.SLA == nil || s.SLA.State == OnTime {
+		return ""
+	}
+	return s.SLA.State
 }
 
 // Clip cuts s to at most n bytes, at a character's end.
@@ -294,7 +304,7 @@ func (s *Shipment) Unfiled() (ds []DocumentRef) {
 func (s *Shipment) AuditFacts() AuditFacts {
 	return AuditFacts{
 		Terms: s.Terms, Rating: s.Rating, NoContract: s.NoContract, Invoices: s.Journey.Invoices, Disputes: s.Disputes, Rulings: s.Rulings,
-		Proved: s.PODWanted() == "", Waived: s.ChargesWaived(),
+		Proved: s.PODWanted() == "", Waived: s.ChargesWaived(), Doubts: s.Doubts(),
 	}
 }
 
@@ -354,12 +364,16 @@ func (s *Shipment) Asked(v Finding) bool {
 
 // What a shipment carries of documents and charges is bounded, since it must fit into one message.
 const (
-	documentsKept = 100
-	linesKept     = 500
+	documentsKept   = 100
+	linesKept       = 500
+	parcelsKept     = 500
+	statementsKept  = 2000
+	retractionsKept = 100
 )
 
 // over says how a scan would make the shipment carry too much; "" if it would not.
 func (s *Shipment) over(c Scan) string {
+	j := s.Journey
 	lines := 0
 	for _, inv := range s.Journey.Invoices {
 		lines += len(inv.Lines)
@@ -372,6 +386,12 @@ func (s *Shipment) over(c Scan) string {
 		return fmt.Sprintf("%s brings charge lines beyond the %d that one shipment holds: ask the carrier what they are", c.Source, linesKept)
 	case len(c.Documents) > 0 && len(s.Journey.Documents)+len(c.Documents) > documentsKept:
 		return fmt.Sprintf("%s brings documents beyond the %d that one shipment holds: ask the carrier what they are", c.Source, documentsKept)
+	case c.Parcel != "" && len(j.Parcels) >= parcelsKept && !slices.Contains(j.Parcels, c.Parcel):
+		return fmt.Sprintf("%s names a parcel beyond the %d that one shipment holds: ask it whose they are", c.Source, parcelsKept)
+	case c.Retracts != nil && len(j.Retractions) >= retractionsKept:
+		return fmt.Sprintf("%s takes back more than the %d statements that one shipment holds: ask the owner of that source", c.Source, retractionsKept)
+	case c.Retracts == nil && c.Milestone.ofParcels() && len(j.Marks) >= statementsKept:
+		return fmt.Sprintf("%s says more than the %d statements that one shipment holds: ask the owner of that source", c.Source, statementsKept)
 	}
 	return ""
 }
@@ -382,15 +402,27 @@ func (s *Shipment) Forbids(c Scan) string {
 	switch {
 	case s.Stage == StageCancelled:
 		return fmt.Sprintf("%s reports %s for a cancelled shipment: ask the owner of that source", c.Source, c.Milestone)
-	case c.Classifier == Actual && c.Milestone.Rank() > 0 && s.cameBack() && c.OccurredAt.After(s.Journey.At(Returned)):
-		return fmt.Sprintf("%s reports %s after the freight was returned: ask the owner of that source, and dismiss %s if it is moving again", c.Source, c.Milestone, FreightInTrouble)
+	case c.Classifier == Actual && c.Milestone.Rank() > 0 && s.cameBack(c):
+		return fmt.Sprintf("%s reports %s after the freight was returned: ask the owner of that source, and dismiss %s if it is moving again", c.Source, c.Milestone, s.returnedKind())
 	}
 	return s.over(c)
 }
 
-// cameBack reports whether the freight was returned, and nobody has said that it moves again.
-func (s *Shipment) cameBack() bool {
-	return s.Journey.Has(Returned) && !s.Exceptions.Answered(FreightInTrouble, string(Returned), Dismiss)
+// cameBack reports whether the freight that a scan is about had been returned before, and nobody has said that it moves
+// again.
+func (s *Shipment) cameBack(c Scan) bool {
+	back := func(m Mark) bool {
+		return m.Milestone == Returned && (m.Parcel == "" || m.Parcel == c.Parcel) && c.OccurredAt.After(m.At)
+	}
+	return slices.ContainsFunc(s.Journey.Live(), back) && !s.Exceptions.Answered(FreightInTrouble, string(Returned), Dismiss) && !s.Exceptions.Answered(ReturnToSender, "", Dismiss)
+}
+
+// returnedKind is the exception by which a person says so.
+func (s *Shipment) returnedKind() ExceptionKind {
+	if s.Judged {
+		return ReturnToSender
+	}
+	return FreightInTrouble
 }
 
 // refusedKept bounds the scans that are kept aside.

@@ -1,6 +1,9 @@
 package freight
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // BillingScope is what our invoice holds for a customer.
 type BillingScope string
@@ -34,6 +37,35 @@ type Terms struct {
 	Charges   ChargesTerms   `json:"charges"`
 	Tolerance Tolerance      `json:"tolerance"`
 	Clocks    Clocks         `json:"clocks"`
+	Delivery  DeliveryRule   `json:"delivery,omitzero"`
+	SLA       *SLATerms      `json:"sla,omitempty"` // nil: that the promise is broken is shown, and nothing before
+}
+
+// SLATerms say how the promise to a customer, Clocks.Deliver, is watched.
+type SLATerms struct {
+	Buffer   time.Duration `json:"buffer"`             // at risk when expected later than so long before the promise ends
+	Margin   time.Duration `json:"margin,omitzero"`    // how much better it must get to be on time again; 0: 30 minutes
+	Stops    []FaultParty  `json:"stops,omitempty"`    // whose faults stop the clock
+	Calendar *Calendar     `json:"calendar,omitempty"` // when the clock runs; nil: always
+	Lanes    []Lane        `json:"lanes,omitempty"`    // how long carriage has taken
+}
+
+// Lane is how long carriage to a place has taken, by history: 9 of 10 shipments took at most P90 from pick-up.
+type Lane struct {
+	Country  string        `json:"country"`           // ISO 3166-1 alpha-2; "" for any
+	Postcode string        `json:"postcode,omitzero"` // how it begins; "" for any
+	P90      time.Duration `json:"p90"`
+}
+
+// lane is the lane to a place: of those that fit, the one that says most of it. Its zero value knows nothing.
+func (t *SLATerms) lane(to Place) (best Lane) {
+	for _, l := range t.Lanes {
+		fits := (l.Country == "" || l.Country == to.Country) && strings.HasPrefix(to.Postcode, l.Postcode)
+		if fits && (best.P90 == 0 || len(l.Country)+len(l.Postcode) > len(best.Country)+len(best.Postcode)) {
+			best = l
+		}
+	}
+	return best
 }
 
 // ChargesTerms says when the charges of a shipment are complete.
@@ -58,4 +90,6 @@ type Clocks struct {
 	Dispute time.Duration `json:"dispute"` // dispute opened to decided
 	Payment time.Duration `json:"payment"` // posted to paid
 	Quiet   time.Duration `json:"quiet"`   // paid to closed: how long late adjustments are waited for
+	// Rest is from the first parcel's delivery to that of the rest; then what is missing becomes an exception. 0: 2 days.
+	Rest time.Duration `json:"rest,omitzero"`
 }

@@ -12,8 +12,8 @@ var (
 	ClaimDelivery  = Activity[ClaimRequest, freight.Release]{"ClaimDelivery", QueueStatus, showing}
 	UpdateStatus   = Activity[StatusUpdate, StatusWritten]{"UpdateStatus", QueueStatus, showing}
 	ReadBillable   = Activity[BillableRequest, freight.Billable]{"ReadBillable", QueuePost, asking}
-	PostInvoice    = Activity[freight.InvoicePlan, freight.Invoice]{"PostInvoice", QueuePost, money}
-	RequestCarrier = Activity[TransportRequest, freight.Booking]{"RequestTransport", QueueTMS, asking}
+	PostInvoice    = Activity[PostingRequest, Posted]{"PostInvoice", QueuePost, money}
+	RequestCarrier = Activity[TransportRequest, Booked]{"RequestTransport", QueueTMS, asking}
 	CancelCarrier  = Activity[TransportCancel, TransportCancelled]{"CancelTransport", QueueTMS, asking}
 	RateShipment   = Activity[RatingRequest, freight.Rating]{"RateShipment", QueueBilling, asking}
 	CommitDraft    = Activity[DraftRequest, Draft]{"CommitDraft", QueueBilling, money}
@@ -77,6 +77,25 @@ type TransportRequest struct {
 	Shipment freight.ShipmentID `json:"shipment"`
 	Tender   int                `json:"tender"` // 1 for the first; a new number asks anew after a decline
 	Release  freight.Release    `json:"release"`
+	Record   *RecordRequest     `json:"record,omitempty"` // for the store, with the booking's PRO
+}
+
+// Booked is the TMS's booking, and whether the store has the record that came with the request.
+type Booked struct {
+	freight.Booking
+	Recorded bool `json:"recorded,omitzero"` // false: the story says it in a record of its own
+}
+
+// PostingRequest asks to post an invoice exactly as it was validated, once for its key.
+type PostingRequest struct {
+	freight.InvoicePlan
+	Record *RecordRequest `json:"record,omitempty"` // for the store, before anything is posted: the validation and the intent
+}
+
+// Posted is the invoice as Odoo reads back, and whether the store has the record that came with the request.
+type Posted struct {
+	freight.Invoice
+	Recorded bool `json:"recorded,omitzero"` // false: the story says it in a record of its own
 }
 
 // TransportCancel asks the TMS to stop.

@@ -55,3 +55,6 @@ func DisputeOf(workflowID string) (freight.DisputeID, bool) {
 	_, err := strconv.ParseUint(n, 10, 31)
 	return freight.DisputeID(id), ok && cut && err == nil && freight.ShipmentID(shipment).Valid()
 }
+
+// StoreMarkID is "store/acme": what holds the mark of a tenant's store in Temporal.
+func StoreMarkID(tenant freight.TenantCode) string { return "store/" + string(tenant) }

@@ -24,8 +24,13 @@ type ShipmentInput struct {
 	Load       *freight.Load      `json:"load,omitempty"`   // what no delivery stands for
 	ReleasedBy string             `json:"releasedBy"`       // "odoo-scan", "odoo-hint", or a person
 	Terms      *freight.Terms     `json:"terms,omitempty"`  // nil: the story asks for them
+	Edition    int                `json:"edition,omitzero"` // the course of its story, set at its start and never changed
 	Resume     *freight.Shipment  `json:"resume,omitempty"` // from an earlier run, or the closing snapshot
 }
+
+// Carrying is the edition from which the tender and the posting carry their record to the store, delivery and proof are
+// recorded as one, and a closed shipment is known by its workflow being complete.
+const Carrying = 1
 
 // ShipmentResult is what a closed shipment leaves in Temporal.
 type ShipmentResult struct {
@@ -165,6 +170,7 @@ func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName st
 
 // StartShipment starts a shipment; started is false where its id has been used, running or not.
 func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, customer freight.CustomerCode, orderName string) (started bool, err error) {
+	in.Edition = Carrying
 	_, err = c.ExecuteWorkflow(ctx, ShipmentStart(in, customer, orderName), Shipment.Name, in)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {
@@ -176,11 +182,16 @@ func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, custo
 	return true, nil
 }
 
+// Reopener is the part of a Temporal client that brings a message to a workflow, and starts one that has ended again.
+type Reopener interface {
+	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+}
+
 // ReopenShipment brings scans to a shipment that has closed: it goes on in settlement from its closing snapshot, and
 // closes again when nothing is left to decide. Where it runs, the scans just go there, so that repeating this does
 // no harm.
-func ReopenShipment(ctx context.Context, c client.Client, final freight.Shipment, b ScanBatch) error {
-	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final}
+func ReopenShipment(ctx context.Context, c Reopener, final freight.Shipment, b ScanBatch) error {
+	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final, Edition: Carrying}
 	o := ShipmentStart(in, final.Release.Customer, final.Release.OrderName)
 	o.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	o.WorkflowIDConflictPolicy, o.WorkflowExecutionErrorWhenAlreadyStarted = enumspb.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED, false

@@ -282,7 +282,7 @@ func TestChargeForTheCustomerAfterPostingWaitsForAPerson(t *testing.T) {
 
 func TestCarriersInvoiceAfterOursIsAuditedAndNeedsNobodyWhereItIsRight(t *testing.T) {
 	s := newStory(t)
-	in := protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: terms()}
+	in := protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: terms(), Edition: protocol.Carrying}
 	in.Terms.Charges.NeedCarrierInvoice = false // bill now, adjust later
 	s.at(time.Hour, func() { s.scan(delivered(s.Now())...) })
 	s.at(2*time.Hour, func() {
@@ -300,7 +300,7 @@ func TestCarriersInvoiceAfterOursIsAuditedAndNeedsNobodyWhereItIsRight(t *testin
 
 func TestCarriersInvoiceAfterOursIsDisputedWhereItIsWrong(t *testing.T) {
 	s := newStory(t)
-	in := protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: terms()}
+	in := protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: terms(), Edition: protocol.Carrying}
 	in.Terms.Charges.NeedCarrierInvoice = false
 	s.at(time.Hour, func() { s.scan(delivered(s.Now())...) })
 	s.at(2*time.Hour, func() { s.scan(carrierBill(s.Now(), "C1", charged(freight.Linehaul, "180.00"))) })

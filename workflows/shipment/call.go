@@ -130,7 +130,7 @@ func (r *run) insist(ctx workflow.Context, asks ...asker) error {
 
 // isControl reports whether err steers the story rather than reporting a failed call.
 func isControl(err error) bool {
-	return err == errCancelled || err == errRevalidate || workflow.IsContinueAsNewError(err)
+	return err == errCancelled || err == errRevalidate || err == errTakenBack || workflow.IsContinueAsNewError(err)
 }
 
 // park opens an exception and waits until a person resolves it or its cause goes by itself. An action that

@@ -189,7 +189,7 @@ func TestDisputesOfACancelledShipmentEnd(t *testing.T) {
 	})
 	s.at(2*time.Hour, func() {
 		for _, e := range s.state().Exceptions {
-			if e.Kind == freight.FreightInTrouble {
+			if e.Kind == freight.FreightDamaged {
 				s.resolve(e.ID, freight.Abandon)
 			}
 		}

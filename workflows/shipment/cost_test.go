@@ -72,8 +72,8 @@ func TestCleanShipmentStaysCheap(t *testing.T) {
 		groups []int
 		limit  int
 	}{
-		"eight signals": {[]int{1, 1, 1, 1, 1, 1, 1, 1}, 40},
-		"three signals": {[]int{3, 2, 3}, 28},
+		"eight signals": {[]int{1, 1, 1, 1, 1, 1, 1, 1}, 34},
+		"three signals": {[]int{3, 2, 3}, 24},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newServer(t, nil)

@@ -216,7 +216,7 @@ func TestClosedShipmentGoesOnInSettlementWhenSomethingComesLate(t *testing.T) {
 		}
 		n.dismissAll(freight.LateCharge)
 	})
-	n.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "late-scan", Resume: final})
+	n.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "late-scan", Resume: final, Edition: protocol.Carrying})
 	n.finished(freight.StageClosed)
 	if len(n.plans)+n.claims+len(n.tenders) != 0 {
 		t.Errorf("it was claimed, tendered or posted again: %d, %v, %+v", n.claims, n.tenders, n.plans)
@@ -235,7 +235,7 @@ func TestLateRepeatClosesTheShipmentAgainAtOnce(t *testing.T) {
 	s.finished(freight.StageClosed)
 	n := newStory(t)
 	n.at(0, func() { n.scan(carried(n.Now(), "")[:2]...) })
-	n.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "late-scan", Resume: s.records[len(s.records)-1].Final})
+	n.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "late-scan", Resume: s.records[len(s.records)-1].Final, Edition: protocol.Carrying})
 	n.finished(freight.StageClosed)
 }
 

@@ -24,6 +24,7 @@ func (r *run) readMessages(ctx workflow.Context) {
 // applyScans folds scans in, each number once. One that cannot be read keeps its number free: mended, it may be sent
 // again.
 func (r *run) applyScans(ctx workflow.Context, b protocol.ScanBatch) {
+	defer r.judge(ctx, r.known())
 	for _, s := range b.Scans {
 		if err := s.Check(); err != nil {
 			r.raise(ctx, freight.MessageUnreadable, "scan", fmt.Sprintf("scan %d of %s: %v", s.Number, s.Source, err))
@@ -45,26 +46,20 @@ func (r *run) applyScan(ctx workflow.Context, s freight.Scan) {
 		return
 	}
 	r.hearDecline(ctx, s)
+	bills, first := len(r.s.Journey.Invoices), r.s.Journey.At(s.Milestone)
 	if !r.s.Journey.Apply(s) || s.Classifier != freight.Actual {
 		return
 	}
-	if inv := s.Invoice; inv != nil {
+	if inv := s.Invoice; inv != nil && len(r.s.Journey.Invoices) > bills {
 		r.note(ctx, freight.AuditCharges, s.Source, fmt.Sprintf("invoice %s of %s over %s", inv.Number, inv.Carrier, inv.Total))
 		if flaw := r.s.Journey.Flaw(inv.Number); flaw != "" {
 			r.raise(ctx, freight.ChargesInvalid, inv.Number, flaw)
 		}
 	}
-	if s.Milestone.Trouble() {
-		r.raise(ctx, freight.FreightInTrouble, string(s.Milestone), fmt.Sprintf("the carrier reports it %s%s", s.Milestone, because(s.Reason)))
+	if s.Milestone.Trouble() && !first.Equal(r.s.Journey.At(s.Milestone)) {
+		r.ill = append(r.ill, s)
 	}
 	r.settleDelivery(ctx)
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return " (" + reason + ")"
 }
 
 // hearDecline notes that the tender under way was declined. A scan that is older than it is about the one before.
@@ -90,7 +85,7 @@ func (r *run) settleDelivery(ctx workflow.Context) {
 		return
 	}
 	r.settle(ctx, freight.PODShort, "", "more was delivered since")
-	if short != "" && !r.s.Delivered() {
+	if short != "" && !r.s.Delivered() && !r.s.AwaitsRest() {
 		r.raise(ctx, freight.PODShort, short, "delivered: "+short)
 	}
 }
@@ -126,7 +121,7 @@ func (r *run) resolve(ctx workflow.Context, q protocol.ResolveRequest) {
 	switch {
 	case e.Kind == freight.ReportRefused && e.Ref == statusKey:
 		r.s.Shown, r.s.Filed = freight.StatusReport{}, nil // show it again
-	case e.Kind == freight.FreightInTrouble && q.Action == freight.Dismiss:
+	case (e.Kind == freight.FreightInTrouble || e.Kind == freight.ReturnToSender) && q.Action == freight.Dismiss:
 		r.applyRefused(ctx)
 	case q.Action == freight.Abandon:
 		r.s.Cancel = &freight.CancelRequest{By: q.By, Reason: q.Reason, At: now, Final: true}
@@ -135,6 +130,7 @@ func (r *run) resolve(ctx workflow.Context, q protocol.ResolveRequest) {
 
 // applyRefused takes the scans that could not be true before a person said that the freight moves again.
 func (r *run) applyRefused(ctx workflow.Context) {
+	defer r.judge(ctx, r.known())
 	kept := slices.Clone(r.s.Refused)
 	r.s.Refused = nil
 	for _, s := range kept {

@@ -176,7 +176,7 @@ func TestReturnThatWasAMistakeIsTakenBackByAPerson(t *testing.T) {
 		if st := s.state(); st.Journey.Has(freight.Delivered) || !slices.Contains(st.Exceptions.OpenKinds(), freight.ScanRefused) {
 			t.Errorf("delivered after it was returned: open %v", st.Exceptions.OpenKinds())
 		}
-		s.dismissAll(freight.FreightInTrouble)
+		s.dismissAll(freight.ReturnToSender)
 	})
 	s.at(3*time.Hour, s.paid)
 	s.run()
@@ -188,7 +188,7 @@ func TestReturnThatWasAMistakeIsTakenBackByAPerson(t *testing.T) {
 func TestEveryTroubleIsShown(t *testing.T) {
 	s := newStory(t)
 	s.at(time.Hour, func() {
-		s.scan(append(carried(s.Now(), "")[:2], milestone(freight.Lost, s.Now()), milestone(freight.Damaged, s.Now()))...)
+		s.scan(append(carried(s.Now(), "")[:2], milestone(freight.Lost, s.Now().Add(time.Hour)), milestone(freight.Damaged, s.Now()))...)
 	})
 	s.at(2*time.Hour, func() {
 		if st := s.state(); len(st.Exceptions) != 2 {
@@ -311,7 +311,7 @@ func TestLargestShipmentStillFitsIntoOneMessage(t *testing.T) {
 	})
 	s.at(4*time.Hour, func() {
 		for _, e := range s.state().Exceptions {
-			if e.Kind == freight.FreightInTrouble {
+			if e.Kind == freight.FreightDamaged {
 				s.resolve(e.ID, freight.Abandon)
 			}
 		}

@@ -299,7 +299,7 @@ func abandoned(l *live) {
 	l.begin()
 	l.send(append(carried(time.Now(), "90.00"), milestone(freight.Damaged, time.Now()))...)
 	l.until(func(s *freight.Shipment) bool { return len(s.OpenDisputes()) == 1 })
-	l.resolve(freight.FreightInTrouble, freight.Abandon)
+	l.resolve(freight.FreightDamaged, freight.Abandon)
 	l.ended()
 }
 

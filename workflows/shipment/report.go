@@ -23,6 +23,7 @@ const (
 // tell brings Odoo, the store, the Temporal UI and the clock up to date, before the story waits.
 func (r *run) tell(ctx workflow.Context) {
 	r.runOut(ctx)
+	r.watch(ctx)
 	r.verifyDecisions(ctx)
 	r.estimate(ctx)
 	r.showStatus(ctx)
@@ -59,7 +60,7 @@ func (r *run) statusDue() bool {
 	if !r.s.Journey.Accepted() {
 		now.Tracking = r.s.Shown.Tracking // the carrier's number goes with its acceptance
 	}
-	return r.claimed() && (now != r.s.Shown || len(r.s.Unfiled()) > 0)
+	return r.claimed() && (!now.Same(r.s.Shown) || len(r.s.Unfiled()) > 0)
 }
 
 // showStatus writes status and proof to the delivery in Odoo.
@@ -109,9 +110,7 @@ func (r *run) record(ctx workflow.Context) {
 		return
 	}
 	r.urgent = false
-	r.s.Views++
-	said, registered := r.s.Audits, len(r.s.Unregistered)
-	q := protocol.RecordRequest{View: r.s.ViewAt(r.s.Views, workflow.Now(ctx)), Audits: slices.Clone(r.s.Unsaid), References: slices.Clone(r.s.Unregistered)}
+	q := r.unsaid(ctx)
 	if q.View.Closed {
 		q.Final = r.s.Final()
 	}
@@ -120,15 +119,52 @@ func (r *run) record(ctx workflow.Context) {
 			r.raise(ctx, freight.ReportRefused, recordKey, "the store refused the record: "+protocol.Words(err))
 			return // what is unsaid is kept: the audit trail has no gaps
 		}
-		r.s.Unsaid = slices.DeleteFunc(r.s.Unsaid, func(e freight.AuditEntry) bool { return e.N <= said })
-		r.s.Unregistered = slices.Delete(r.s.Unregistered, 0, registered)
+		r.said(q)
 	})
 }
 
+// unsaid is all that the store does not know yet.
+func (r *run) unsaid(ctx workflow.Context) protocol.RecordRequest {
+	r.s.Views++
+	r.s.Said = r.s.Stage
+	return protocol.RecordRequest{View: r.s.ViewAt(r.s.Views, workflow.Now(ctx)), Audits: slices.Clone(r.s.Unsaid), References: slices.Clone(r.s.Unregistered)}
+}
+
+// said forgets what the store has.
+func (r *run) said(q protocol.RecordRequest) {
+	if n := len(q.Audits); n > 0 {
+		r.s.Unsaid = slices.DeleteFunc(r.s.Unsaid, func(e freight.AuditEntry) bool { return e.N <= q.Audits[n-1].N })
+	}
+	r.s.Unregistered = slices.DeleteFunc(r.s.Unregistered, func(f freight.Reference) bool { return slices.Contains(q.References, f) })
+}
+
+// carry is what a call takes along to the store, so that it costs no call of its own; nil where the shipment was
+// started on a course without it.
+func (r *run) carry(ctx workflow.Context) *protocol.RecordRequest {
+	if !r.carries() {
+		return nil
+	}
+	q := r.unsaid(ctx)
+	return &q
+}
+
+func (r *run) carries() bool { return r.in.Edition >= protocol.Carrying }
+
 // worthRecording reports whether anyone reads what is unsaid before the next stage: a shipment that has
-// merely set off is not asked about money.
+// merely set off is not asked about money, and one whose delivery is recorded soon has its charges.
 func (r *run) worthRecording() bool {
-	return r.s.Stage != freight.StageTransit || len(r.s.Unsaid) > lotsUnsaid || len(r.s.Unregistered) > 0
+	if len(r.s.Unsaid) > lotsUnsaid || len(r.s.Unregistered) > 0 {
+		return true
+	}
+	switch r.s.Stage {
+	case freight.StageTransit:
+		return false
+	case freight.StageFulfilment:
+		return !r.carries() // the tender has taken it along
+	case freight.StageCharges:
+		return !r.carries() || r.s.Said != freight.StageProof
+	}
+	return true
 }
 
 // lotsUnsaid bounds what a run carries in audit entries.
@@ -164,7 +200,7 @@ func (r *run) runOut(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	for _, d := range r.s.Deadlines() {
 		if d.Kind != "" && !d.At.After(now) {
-			r.raise(ctx, d.Kind, "", fmt.Sprintf("%s (due %s)", d.Text, protocol.Minute(d.At)))
+			r.raise(ctx, d.Kind, d.Ref, fmt.Sprintf("%s (due %s)", d.Text, protocol.Minute(d.At)))
 		}
 	}
 }
@@ -192,10 +228,12 @@ func attributesSet(ctx workflow.Context) (a attributes) {
 // most. Customer and carrier go with those.
 func (r *run) showAttributes(ctx workflow.Context) {
 	now := attributesOf(r.s)
-	if now.stage == r.shown.stage && now.open == r.shown.open || !r.resting() && now.open == r.shown.open {
+	whose := codes(now, r.shown)
+	closed := r.carries() && r.s.Stage == freight.StageClosed && len(whose) == 0 // its workflow says so
+	if now.open == r.shown.open && (now.stage == r.shown.stage || !r.resting() || closed) {
 		return
 	}
-	as := append(codes(now, r.shown), protocol.StageAttribute.ValueSet(now.stage), deadline(ctx, r.s))
+	as := append(whose, protocol.StageAttribute.ValueSet(now.stage), deadline(ctx, r.s))
 	if now.open != r.shown.open {
 		as = append(as, protocol.ExceptionsAttribute.ValueSet(openKinds(r.s)))
 	}

@@ -105,19 +105,24 @@ func (r *run) tender(ctx workflow.Context) error {
 		r.s.Tenders++
 		r.s.Tendered = workflow.Now(ctx)
 	}
-	return r.insist(ctx, step[protocol.TransportRequest, freight.Booking]{
+	var said *protocol.RecordRequest
+	return r.insist(ctx, step[protocol.TransportRequest, protocol.Booked]{
 		do: protocol.RequestCarrier, key: "tender", summary: tenderRef(r.s.Tenders), kind: freight.PartnerFailed,
 		in: func() protocol.TransportRequest {
-			return protocol.TransportRequest{Shipment: r.s.ID, Tender: r.s.Tenders, Release: r.s.Release}
+			said = r.carry(ctx)
+			return protocol.TransportRequest{Shipment: r.s.ID, Tender: r.s.Tenders, Release: r.s.Release, Record: said}
 		},
-		take: func(b freight.Booking) { r.takeBooking(ctx, b) },
+		take: func(b protocol.Booked) { r.takeBooking(ctx, b, said) },
 	})
 }
 
-func (r *run) takeBooking(ctx workflow.Context, b freight.Booking) {
-	r.s.Booking = b
+func (r *run) takeBooking(ctx workflow.Context, b protocol.Booked, said *protocol.RecordRequest) {
+	r.s.Booking = b.Booking
 	r.note(ctx, freight.AuditTendered, waybill, "TMS "+b.Ref)
-	if b.PRO != "" {
+	switch {
+	case b.Recorded && said != nil:
+		r.said(*said)
+	case b.PRO != "":
 		r.s.Unregistered = append(r.s.Unregistered, freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
 	}
 }
@@ -199,10 +204,19 @@ func (r *run) post(ctx workflow.Context) error {
 	}
 	r.shielded = true
 	defer func() { r.shielded = false }()
-	err := r.insist(ctx, step[freight.InvoicePlan, freight.Invoice]{
+	var said *protocol.RecordRequest
+	err := r.insist(ctx, step[protocol.PostingRequest, protocol.Posted]{
 		do: protocol.PostInvoice, key: r.s.Plan.Key, summary: "post " + r.s.Plan.Net.String() + " net", kind: freight.PostingFailed, ends: protocol.FactsChanged,
-		in:   func() freight.InvoicePlan { return *r.s.Plan },
-		take: func(inv freight.Invoice) { r.takeInvoice(ctx, inv) },
+		in: func() protocol.PostingRequest {
+			said = r.carry(ctx)
+			return protocol.PostingRequest{InvoicePlan: *r.s.Plan, Record: said}
+		},
+		take: func(p protocol.Posted) {
+			if p.Recorded && said != nil {
+				r.said(*said)
+			}
+			r.takeInvoice(ctx, p.Invoice)
+		},
 	})
 	if err == nil || isControl(err) {
 		return err

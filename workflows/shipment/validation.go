@@ -151,7 +151,7 @@ func (r *run) approve(ctx workflow.Context, p freight.InvoicePlan) {
 	r.s.Plan, r.s.Validation = &p, &v
 	r.note(ctx, freight.AuditValidated, waybill, fmt.Sprintf("%s by %s: lines %s", v.Verdict, v.Policy, v.LinesHash))
 	r.note(ctx, freight.AuditIntent, waybill, fmt.Sprintf("%s over %s net", p.Key, p.Net))
-	r.urgent = true
+	r.urgent = r.urgent || !r.carries()
 }
 
 // readBillable reads what was delivered, what of it may be billed, and what stands in the way.

@@ -58,6 +58,9 @@ func (r *run) through(ctx workflow.Context, stages []stage) (protocol.ShipmentRe
 			i++
 		case errors.Is(err, errRevalidate):
 			i = at(stages, freight.StageValidation)
+		case errors.Is(err, errTakenBack):
+			r.stopSteps()
+			i = at(stages, freight.StageTransit)
 		case errors.Is(err, errUnsettled):
 			i = at(stages, freight.StageSettlement)
 		case errors.Is(err, errCancelled):
@@ -105,10 +108,11 @@ type run struct {
 	s     *freight.Shipment
 	inbox workflow.Selector
 
-	calls     []*call // out, in order of their start
-	shielded  bool    // money is being posted, or the shipment ends: nothing may call it off now
-	cancelled bool    // cancelled in Temporal
-	scans     int     // read in this run
+	calls     []*call        // out, in order of their start
+	shielded  bool           // money is being posted, or the shipment ends: nothing may call it off now
+	cancelled bool           // cancelled in Temporal
+	scans     int            // read in this run
+	ill       []freight.Scan // of the batch being read: what went wrong with the freight
 
 	wakes  []time.Time // when running timers fire
 	shown  attributes  // search attributes as last set
@@ -144,6 +148,8 @@ func (r *run) await(ctx workflow.Context, done func() bool) error {
 		switch {
 		case r.calledOff():
 			return errCancelled
+		case r.takenBack():
+			return errTakenBack
 		case r.inbox.HasPending():
 		case r.mustHandOver(ctx):
 			return r.handOver(ctx)

@@ -113,9 +113,9 @@ func (w *world) serve(r registry) {
 		w.claims++
 		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}}, w.claim()
 	})
-	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (freight.Booking, error) {
+	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)
-		return freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}, nil
+		return protocol.Booked{Booking: freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}, Recorded: w.beside(q.Record)}, nil
 	})
 	serve(r, w, protocol.CancelCarrier, func(q protocol.TransportCancel) (protocol.TransportCancelled, error) {
 		w.cancels = append(w.cancels, q)
@@ -125,12 +125,14 @@ func (w *world) serve(r registry) {
 	serve(r, w, protocol.ReadBillable, func(protocol.BillableRequest) (freight.Billable, error) {
 		return freight.Billable{Weight: w.weight, Pieces: 1, Blockers: w.blockers, DeliveryLine: 41, Goods: []freight.InvoiceLine{{Ref: "g_40", SaleLine: 40, Product: 8, Description: "Desk", Quantity: "2", UnitPrice: usd("250.00")}}}, nil
 	})
-	protocol.PostInvoice.Serve(r, func(_ context.Context, p freight.InvoicePlan) (freight.Invoice, error) {
+	protocol.PostInvoice.Serve(r, func(_ context.Context, q protocol.PostingRequest) (protocol.Posted, error) {
 		w.busy()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.plans = append(w.plans, p)
-		return w.post(p)
+		recorded := w.beside(q.Record)
+		w.plans = append(w.plans, q.InvoicePlan)
+		inv, err := w.post(q.InvoicePlan)
+		return protocol.Posted{Invoice: inv, Recorded: recorded}, err
 	})
 	serve(r, w, protocol.CommitDraft, func(q protocol.DraftRequest) (protocol.Draft, error) {
 		w.drafts = append(w.drafts, q)
@@ -155,6 +157,15 @@ func (w *world) serve(r registry) {
 		}
 		return protocol.StatusWritten{}, err
 	})
+}
+
+// beside keeps the record that came with a call.
+func (w *world) beside(q *protocol.RecordRequest) bool {
+	if q == nil || w.keep() != nil {
+		return false
+	}
+	w.records = append(w.records, *q)
+	return true
 }
 
 func serve[In, Out any](r registry, w *world, a protocol.Activity[In, Out], f func(In) (Out, error)) {
@@ -189,7 +200,7 @@ type registry interface {
 }
 
 func (s *story) run() {
-	s.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: terms()})
+	s.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: terms(), Edition: protocol.Carrying})
 }
 
 // at lets f happen so long after the start.

@@ -1,5 +1,6 @@
 // Package authn decides whether a delivery comes from the partner it names. How a partner proves that is data: a
-// profile says where the proof stands, how it is written and what it covers. Partners differ in that and in nothing else.
+// profile says where the proof stands, how it is written and what it covers, and what else of its HTTP is its own: where
+// the id of a delivery stands, and the answer it takes for a yes.
 package authn
 
 import (
@@ -56,8 +57,14 @@ type Profile struct {
 	Tolerance time.Duration `yaml:"tolerance"`
 	// Normalize says what is done to a secret before it is used: "" nothing, "nfkd" Unicode NFKD, "whsec" base64 after whsec_.
 	Normalize string `yaml:"normalize"`
-	// ID is the header with the sender's own id of a delivery. "", or a delivery without it: the hash of the body.
+	// ID is where the sender's own id of a delivery stands: a header, or a place in a JSON body, such as /event_id. "", or
+	// a delivery without it: the hash of the body.
 	ID string `yaml:"id"`
+	// Answer is the status that the partner takes for a yes, 200 to 299, without a body. 0: 202, with a receipt.
+	Answer int `yaml:"answer"`
+	// Challenge is where a partner that asks whether we listen puts the text to send back: a parameter of a GET, such as
+	// hub.challenge, or a place in a verified JSON body, such as /challenge. "": it does not ask.
+	Challenge string `yaml:"challenge"`
 	// Allow lists the addresses a delivery may come from, on top of any other proof: 192.0.2.1 or 192.0.2.0/24. Empty: any.
 	Allow []string `yaml:"allow"`
 }
@@ -79,7 +86,7 @@ var webhooks = Profile{
 func (p Profile) settled() Profile {
 	if p.Scheme == StandardWebhooks {
 		fixed := webhooks
-		fixed.Allow, fixed.Tolerance = p.Allow, p.Tolerance
+		fixed.Allow, fixed.Tolerance, fixed.Answer, fixed.Challenge = p.Allow, p.Tolerance, p.Answer, p.Challenge
 		p = fixed
 	}
 	if p.Header == "" && p.Query == "" && (p.Scheme == Bearer || p.Scheme == Basic) {
@@ -119,6 +126,9 @@ func (p Profile) Check() error {
 	want(p.Query == "" || p.Scheme == Bearer && p.Header == "", "query", "a URL parameter with profile bearer only, and without header")
 	want(p.Header != "" || p.Scheme == AddressOnly || p.Query != "", "header", "the header that holds the proof")
 	want(slices.Contains([]string{"", "nfkd", "whsec"}, p.Normalize), "normalize", "nfkd, whsec or nothing")
+	want(p.Answer == 0 || p.Answer >= 200 && p.Answer <= 299, "answer", "a status from 200 to 299, or nothing for 202")
+	want(p.Challenge == "" || placeForm.MatchString(p.Challenge), "challenge", "a parameter such as hub.challenge, or a place in the body such as /challenge")
+	want(p.ID == "" || placeForm.MatchString(p.ID), "id", "a header such as X-Delivery, or a place in the body such as /event_id")
 	want(p.Tolerance > 0 && p.Tolerance <= maxTolerance, "tolerance", "a duration up to 1h")
 	for _, e := range p.Encoding {
 		want(e == Hex || e == Base64, "encoding", "hex, base64 or both")
@@ -127,6 +137,9 @@ func (p Profile) Check() error {
 	_, err := p.prefixes()
 	return errors.Join(append(faults, err)...)
 }
+
+// placeForm is the name of a header or parameter, or a JSON pointer of some depth.
+var placeForm = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]{0,99}|(/[A-Za-z0-9._-]{1,60}){1,5})$`)
 
 // empty reports whether nothing is said at all.
 func (p Profile) empty() bool {

@@ -293,7 +293,14 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/+=@~|-]{0,199}$`)
 // DeliveryID is the sender's own id of a delivery, or where it has none the hash of the body: the same body again
 // then has the same id.
 func (v *Verifier) DeliveryID(r Request) string {
-	if id := r.Header.Get(v.p.ID); v.p.ID != "" && idForm.MatchString(id) {
+	id := ""
+	switch {
+	case strings.HasPrefix(v.p.ID, "/"):
+		id = textAt(r.Body, v.p.ID)
+	case v.p.ID != "":
+		id = r.Header.Get(v.p.ID)
+	}
+	if idForm.MatchString(id) {
 		return id
 	}
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(r.Body))

@@ -20,14 +20,30 @@ import (
 
 // Connector reads deliveries of one kind of source.
 type Connector interface {
+	// ID is its name and version, as gls@1: it is kept with what the connector read.
+	ID() string
 	// Decode returns the scans of a delivery; an error says why it cannot be used, and what its sender should do.
 	Decode(d store.Delivery, now time.Time) ([]store.Incoming, error)
+}
+
+// Read decodes a delivery as of when it was received, so that it is read alike whenever that is, and takes a connector
+// that fails on it for one that cannot read it.
+func Read(c Connector, d store.Delivery) (in []store.Incoming, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("its connector failed on it: %v", p)
+		}
+	}()
+	return c.Decode(d, d.ReceivedAt)
 }
 
 // Canonical reads CloudEvents of our own schema.
 type Canonical struct{}
 
 var _ Connector = Canonical{}
+
+// ID implements Connector.
+func (Canonical) ID() string { return "canonical@1" }
 
 // The event types.
 const (
@@ -59,6 +75,23 @@ type Milestone struct {
 	Pieces     freight.Pieces      `json:"pieces,omitzero"`
 	References []freight.Reference `json:"references,omitempty"`
 	Documents  []Document          `json:"documents,omitempty"`
+
+	Precision  freight.Precision  `json:"precision,omitzero"`  // to the instant where it is not said
+	ZoneSource freight.ZoneSource `json:"zoneSource,omitzero"` // payload where it is not said
+	Place      freight.Location   `json:"place,omitzero"`
+	Parcel     freight.ParcelID   `json:"parcel,omitzero"`
+	Leg        freight.Position   `json:"leg,omitzero"`
+	Stop       freight.Position   `json:"stop,omitzero"`
+	Quantities []freight.Quantity `json:"quantities,omitempty"`
+	Statement  string             `json:"statement,omitzero"`
+	Retracts   *Retracts          `json:"retracts,omitempty"`
+}
+
+// Retracts names a statement of the same source that is taken back.
+type Retracts struct {
+	Statement  string            `json:"statement,omitzero"`
+	Milestone  freight.Milestone `json:"milestone,omitzero"`
+	OccurredAt time.Time         `json:"occurredAt,omitzero"`
 }
 
 // Document is a file inside an event.
@@ -137,6 +170,24 @@ func (m Milestone) incoming(source string) (in store.Incoming, err error) {
 	in.Scan = freight.Scan{
 		Source: source, Milestone: m.Milestone, Classifier: m.Classifier, OccurredAt: m.OccurredAt.UTC(), ZoneSource: freight.ZoneFromPayload,
 		Carrier: m.Carrier, Reason: m.Reason, FaultParty: m.FaultParty, RawCode: m.RawCode, ETA: m.ETA.UTC(), Pieces: m.Pieces,
+		Precision: m.Precision, Place: m.Place, Parcel: m.Parcel, Leg: m.Leg, Stop: m.Stop, Quantities: m.Quantities, Statement: m.Statement,
+	}
+	if m.ZoneSource != "" {
+		in.Scan.ZoneSource = m.ZoneSource
+	}
+	if r := m.Retracts; r != nil {
+		in.Scan.Retracts = &freight.Retracts{Statement: r.Statement, Milestone: r.Milestone, At: r.OccurredAt.UTC()}
+		if r.OccurredAt.IsZero() {
+			in.Scan.Retracts.At = time.Time{}
+		}
+		if err := in.Scan.Retracts.Check(); err != nil {
+			return in, fmt.Errorf("/data/retracts: %w", err)
+		}
+	}
+	for name, p := range map[string]freight.Position{"leg": m.Leg, "stop": m.Stop} {
+		if err := p.Check(); err != nil {
+			return in, fmt.Errorf("/data/%s: %w", name, err)
+		}
 	}
 	if m.ETA.IsZero() {
 		in.Scan.ETA = time.Time{}

@@ -39,6 +39,7 @@ type dcsaFields struct {
 	TypeCode      string          `json:"eventTypeCode"`
 	Classifier    string          `json:"eventClassifierCode"`
 	At            string          `json:"eventDateTime"`
+	ID            string          `json:"eventID"`
 	Retracts      string          `json:"retractedEventID"`
 	ShipmentType  string          `json:"shipmentEventTypeCode"`
 	TransportType string          `json:"transportEventTypeCode"`
@@ -125,6 +126,7 @@ func (e dcsaEvent) reading(zs Zones, at string) (r Reading, err error) {
 		}
 	}
 	r = Reading{Pointer: at, Text: e.first(func(f dcsaFields) string { return f.Remark }), Why: []string{e.first(func(f dcsaFields) string { return f.Delay })}}
+	r.Statement = e.first(func(f dcsaFields) string { return f.ID })
 	r.Retracts = e.first(func(f dcsaFields) string { return f.Retracts })
 	r.Carrier = cmp.Or(call.Vessel.Operator, e.Routing.Party.Code)
 	r.Parcel = cmp.Or(e.first(func(f dcsaFields) string { return f.Equipment }), e.Equipment.Reference)

@@ -263,7 +263,7 @@ func TestProofThatComesLaterIsNewAndTheSameAgainIsNot(t *testing.T) {
 			t.Errorf("delivery %d brings %d new scans, want %d", i+1, n, c.news)
 		}
 	}
-	if len(b.journey.Documents) != 1 || len(b.journey.Marks) != 1 {
+	if len(b.journey.Documents) != 1 || len(b.journey.Occurrence(freight.Delivered).Proof) != 1 {
 		t.Errorf("%+v", b.journey)
 	}
 }
@@ -275,18 +275,21 @@ func TestFirstParcelOfSeveralDeliversNothing(t *testing.T) {
 		body    []byte
 		want    freight.Milestone
 		pieces  freight.Pieces
+		parcel  freight.ParcelID
 	}{
-		"one of three":           {"ups", mend(upsDelivery(3, "D", "")), freight.PartiallyDelivered, freight.Pieces{Delivered: 1, Expected: 3}},
-		"three of three":         {"ups", mend(upsDelivery(3, "DDD", "")), freight.Delivered, freight.Pieces{Delivered: 3, Expected: 3}},
-		"FedEx, second of two":   {"fedex", []byte(strings.Replace(string(writeFedEx(at("DL", 0))), `"count":"1","sequenceNumber":"1"`, `"count":"2","sequenceNumber":"2"`, 1)), freight.PartiallyDelivered, freight.Pieces{Delivered: 1, Expected: 2}},
-		"AfterShip, one of two":  {"aftership", []byte(strings.Replace(string(writeAfterShip(at("Delivered_001", 0))), `"shipment_package_count":1`, `"shipment_package_count":2`, 1)), freight.PartiallyDelivered, freight.Pieces{Delivered: 1, Expected: 2}},
-		"DHL, the shipment":      {"dhl", []byte(strings.Replace(string(writeDHL(at("delivered", 0))), `"details":{`, `"details":{"totalNumberOfPieces":8,`, 1)), freight.Delivered, freight.Pieces{Delivered: 8, Expected: 8}},
-		"DHL, two of its pieces": {"dhl", []byte(strings.NewReplacer(`"details":{`, `"details":{"totalNumberOfPieces":8,`, `"statusCode":`, `"pieceIds":["a","b"],"statusCode":`).Replace(string(writeDHL(at("delivered", 0))))), freight.PartiallyDelivered, freight.Pieces{Delivered: 2, Expected: 8}},
+		"one of three":           {"ups", mend(upsDelivery(3, "D", "")), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 3}, "P1"},
+		"three of three":         {"ups", mend(upsDelivery(3, "DDD", "")), freight.Delivered, freight.Pieces{Delivered: 3, Expected: 3}, ""},
+		"FedEx, second of two":   {"fedex", []byte(strings.Replace(string(writeFedEx(at("DL", 0))), `"count":"1","sequenceNumber":"1"`, `"count":"2","sequenceNumber":"2"`, 1)), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 2}, "2"},
+		"AfterShip, one of two":  {"aftership", []byte(strings.Replace(string(writeAfterShip(at("Delivered_001", 0))), `"shipment_package_count":1`, `"shipment_package_count":2`, 1)), freight.PartiallyDelivered, freight.Pieces{Delivered: 1, Expected: 2}, ""},
+		"DHL, the shipment":      {"dhl", []byte(strings.Replace(string(writeDHL(at("delivered", 0))), `"details":{`, `"details":{"totalNumberOfPieces":8,`, 1)), freight.Delivered, freight.Pieces{Delivered: 8, Expected: 8}, ""},
+		"DHL, two of its pieces": {"dhl", []byte(strings.NewReplacer(`"details":{`, `"details":{"totalNumberOfPieces":8,`, `"statusCode":`, `"pieceIds":["a","b"],"statusCode":`).Replace(string(writeDHL(at("delivered", 0))))), freight.PartiallyDelivered, freight.Pieces{Delivered: 2, Expected: 8}, ""},
 	} {
 		es := explain(t, c.partner, c.body)
 		s := es[len(es)-1].Scan
-		if s.Milestone != c.want || s.Pieces != c.pieces {
-			t.Errorf("%s: %s %+v, want %s %+v", name, s.Milestone, s.Pieces, c.want, c.pieces)
+		var j freight.Journey
+		j.Apply(s)
+		if s.Milestone != c.want || s.Pieces != c.pieces || s.Parcel != c.parcel || j.Complete() == c.pieces.Short() {
+			t.Errorf("%s: %s of %q, %+v, complete %v; want %s of %q, %+v", name, s.Milestone, s.Parcel, s.Pieces, j.Complete(), c.want, c.parcel, c.pieces)
 		}
 	}
 }

@@ -49,11 +49,15 @@ type dhlShipment struct {
 func readDHL(zs Zones, body []byte) (b Batch, err error) {
 	var w struct {
 		Shipments []dhlShipment `json:"shipments"`
+		Secret    string        `json:"secret"` // of a subscription that is to be confirmed
 	}
 	if err := Unmarshal(body, &w); err != nil {
 		return b, err
 	}
-	if len(w.Shipments) == 0 {
+	switch {
+	case len(w.Shipments) == 0 && w.Secret != "":
+		return b, errors.New("/secret: it asks to confirm the subscription: do so at DHL with this secret, pushes come after that")
+	case len(w.Shipments) == 0:
 		return b, errors.New("/shipments: it is missing")
 	}
 	for i, s := range w.Shipments {

@@ -41,6 +41,13 @@ func (e Explained) JSON(explain bool) ([]byte, error) {
 	m := Milestone{
 		Milestone: s.Milestone, Classifier: s.Classifier, OccurredAt: s.OccurredAt, Carrier: s.Carrier, Reason: s.Reason, FaultParty: s.FaultParty,
 		RawCode: s.RawCode, ETA: s.ETA, Pieces: s.Pieces, References: e.References,
+		Precision: s.Precision, Place: s.Place, Parcel: s.Parcel, Leg: s.Leg, Stop: s.Stop, Quantities: s.Quantities, Statement: s.Statement,
+	}
+	if r := s.Retracts; r != nil {
+		m.Retracts = &Retracts{Statement: r.Statement, Milestone: r.Milestone, OccurredAt: r.At}
+	}
+	if s.ZoneSource != freight.ZoneFromPayload {
+		m.ZoneSource = s.ZoneSource
 	}
 	for i, d := range e.Documents {
 		m.Documents = append(m.Documents, Document{Kind: s.Documents[i].Kind, MediaType: d.MediaType, Content: base64.StdEncoding.EncodeToString(d.Body), Signer: d.Signer})

@@ -28,10 +28,23 @@ type Moment struct {
 	Precision Precision
 	Zone      freight.ZoneSource
 	Raw       string // as it was written
+
+	noSeconds bool
 }
 
 // Told reports whether there is one.
 func (m Moment) Told() bool { return m.Raw != "" }
+
+// exactness is how exactly a scan tells the moment.
+func (m Moment) exactness() freight.Precision {
+	switch {
+	case m.Precision == Day:
+		return freight.ToTheDay
+	case m.noSeconds:
+		return freight.ToTheMinute
+	}
+	return freight.ToTheInstant
+}
 
 // Place is where something happened, as far as a partner tells.
 type Place struct{ City, State, Country string }
@@ -45,6 +58,14 @@ func (p Place) String() string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// maxPlace bounds each part of a place, in bytes.
+const maxPlace = 60
+
+// location is the place as a scan has it.
+func (p Place) location() freight.Location {
+	return freight.Location{City: cut(p.City, maxPlace), Region: cut(p.State, maxPlace), Country: cut(p.Country, maxPlace)}
 }
 
 //go:embed zones.yaml
@@ -117,7 +138,7 @@ func (m *Moment) parse(zone *time.Location, p Precision, layouts []string) bool 
 			continue
 		}
 		if t, err := time.ParseInLocation(layout, m.Raw, zone); err == nil {
-			m.Time, m.Precision = t.UTC(), p
+			m.Time, m.Precision, m.noSeconds = t.UTC(), p, !strings.Contains(layout, "05")
 			return true
 		}
 	}

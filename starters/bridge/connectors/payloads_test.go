@@ -163,10 +163,10 @@ func writeDHL(es ...told) []byte {
 
 func writeDCSA(es ...told) []byte {
 	var events []any
-	for i, e := range es {
+	for _, e := range es {
 		parts := append(strings.Split(e.code, "/"), "")
 		event := object{
-			"eventID": fmt.Sprint("id-", i, e.at), "eventType": parts[0], "eventDateTime": stamp(e.at), "eventClassifierCode": "ACT", strings.ToLower(parts[0]) + "EventTypeCode": parts[1],
+			"eventID": fmt.Sprint("id-", e.code, e.at.Unix()), "eventType": parts[0], "eventDateTime": stamp(e.at), "eventClassifierCode": "ACT", strings.ToLower(parts[0]) + "EventTypeCode": parts[1],
 			"documentReferences": []any{object{"documentReferenceType": "TRD", "documentReferenceValue": "P1"}}, "transportCall": object{"UNLocationCode": "BEANR"},
 		}
 		switch parts[2] {

@@ -32,6 +32,7 @@ type Reading struct {
 	Parcel     string // the handling unit it is about
 	Leg        string // the part of the way it is about
 	Parcels    Parcels
+	Statement  string // the partner's own id of it, where it may be taken back under that
 	Retracts   string // the partner's id of an earlier statement that this one takes back
 }
 
@@ -77,11 +78,10 @@ func later(a, b Moment) Moment {
 // Explained is a scan with how it came about.
 type Explained struct {
 	store.Incoming
-	Reading  Reading
-	Code     string // of the table's row; "" for none
-	Table    string // easypost@1
-	Silent   bool   // no scan comes of it: it says nothing about the freight, or says again what another said
-	Surprise string // why it is not what its sender may have meant; "" for what is as expected
+	Reading Reading
+	Code    string // of the table's row; "" for none
+	Table   string // easypost@1
+	Silent  bool   // no scan comes of it: it says nothing about the freight, or says again what another said
 }
 
 // Where says in words where the statement stands in its delivery.
@@ -162,7 +162,8 @@ func (p Partner) explain(r Reading, d store.Delivery, now time.Time) (Explained,
 	if e.References = references(carrier, r); len(e.References) == 0 {
 		return e, fmt.Errorf("%s: the event names no shipment: send its tracking number", e.Where())
 	}
-	e.Scan = freight.Scan{Source: d.Source, Classifier: r.Classifier, OccurredAt: r.At.Time, ZoneSource: r.At.Zone, Carrier: carrier}
+	e.Scan = freight.Scan{Source: d.Source, Classifier: r.Classifier, OccurredAt: r.At.Time, ZoneSource: r.At.Zone, Carrier: carrier, Precision: r.At.exactness(), Place: r.Place.location(), Statement: cut(r.Statement, maxValue)}
+	e.Scan.Leg.ID = cut(r.Leg, maxValue)
 	if e.Scan.Classifier == "" {
 		e.Scan.Classifier = freight.Actual
 	}
@@ -184,6 +185,7 @@ func (p Partner) classify(e *Explained) {
 	r, s := e.Reading, &e.Scan
 	if r.Retracts != "" {
 		s.Milestone, s.Classifier, s.RawCode = freight.Unclassified, freight.Actual, cut("retracts "+r.Retracts, maxKept)
+		s.Retracts = &freight.Retracts{Statement: cut(r.Retracts, maxValue)}
 		e.because(freight.ReasonRetracted, "")
 		return
 	}
@@ -221,9 +223,13 @@ func (e *Explained) unclassified(why freight.Reason, surprise string) {
 	e.because(why, "")
 }
 
-// parcels keeps the delivery of one parcel from passing for that of the shipment.
+// parcels keeps the delivery of one parcel from passing for that of the shipment: it is that of the parcel where it has
+// a name, else a part. A shipment that has but one parcel is meant as a whole.
 func (e *Explained) parcels() {
 	p, s := e.Reading.Parcels, &e.Scan
+	if name := e.Reading.Parcel; p.Of != 1 && !p.Whole && !strings.Contains(name, ",") {
+		s.Parcel = freight.ParcelID(cut(name, maxValue))
+	}
 	if s.Milestone != freight.Delivered || s.Classifier != freight.Actual || p.Of <= 1 {
 		return
 	}
@@ -231,7 +237,10 @@ func (e *Explained) parcels() {
 		p.Delivered = p.Of
 	}
 	s.Pieces = freight.Pieces{Delivered: min(max(p.Delivered, 1), p.Of), Expected: p.Of}
-	if s.Pieces.Short() {
+	switch {
+	case !s.Pieces.Short():
+		s.Parcel = "" // the last of them: the shipment is delivered
+	case s.Parcel == "":
 		s.Milestone = freight.PartiallyDelivered
 	}
 }
@@ -328,7 +337,7 @@ func (e *Explained) plausible(d store.Delivery, now time.Time) {
 	default:
 		return
 	}
-	s.OccurredAt, s.ZoneSource = d.ReceivedAt.UTC(), freight.ZoneAssumedUTC
+	s.OccurredAt, s.ZoneSource, s.Precision = d.ReceivedAt.UTC(), freight.ZoneAssumedUTC, freight.ToTheInstant
 }
 
 // key is the same for the same statement, in whatever delivery it comes: the numbers that may be told later are not
@@ -338,6 +347,7 @@ func (e *Explained) key() string {
 	if s.Reason == string(freight.ReasonTimeImplausible) {
 		s.OccurredAt = time.Time{} // ours
 	}
+	s.Precision, s.Place, s.Parcel, s.Leg = "", freight.Location{}, "", freight.Position{} // the reading has them as they were told
 	r := e.Reading
 	about := append(slices.Clone(r.Identity),
 		freight.Reference{Kind: "place", Value: r.Place.String()}, freight.Reference{Kind: "told", Value: r.At.Raw},

@@ -182,6 +182,8 @@ type Delivery struct {
 	Tries    int                `json:"tries"`
 	Code     int                `json:"code"` // of the last answer; 0: none came
 	Accepted bool               `json:"accepted"`
+	Body     []byte             `json:"-"`
+	At       time.Time          `json:"at"` // of the last answer
 }
 
 // send delivers one event through the bridge, signed, under an id of its own; in rough times again until it is
@@ -191,11 +193,11 @@ func (s *Show) send(ctx context.Context, p *Plan, data any) error {
 	if err != nil {
 		return err
 	}
-	d := Delivery{Source: sourceOf(data), ID: id, Shipment: p.ID}
+	d := Delivery{Source: sourceOf(data), ID: id, Shipment: p.ID, Body: body}
 	err = s.Await(ctx, "the bridge takes "+id, s.o.Patience, func() (bool, error) {
 		d.Tries++
 		a, err := s.Post(ctx, d.Source, id, body, rig.Clock{})
-		d.Code = a.Code
+		d.Code, d.At = a.Code, time.Now()
 		switch {
 		case err == nil && a.Code == http.StatusAccepted:
 			d.Accepted = true

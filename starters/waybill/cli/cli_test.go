@@ -115,7 +115,7 @@ func TestMisuseSaysWhatIsWrongBeforeAnythingIsTried(t *testing.T) {
 		{"list --limit x", "want a number from 1"},
 		{"list --limit 0", "want a number from 1"},
 		{"list --stage Transit", "want one of fulfilment, transit, proof,"},
-		{"exception list --kind pod", "want one of cancel_too_late,"},
+		{"exception list --kind pod", "want one of address_problem,"},
 		{"exception resolve acme-7 1 --action forget --reason r", "want one of retry, waive, dismiss, cancel"},
 		{"status", "accepts 1 arg(s), received 0"},
 		{"release 7", `"tenant" not set`},

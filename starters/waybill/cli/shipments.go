@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -47,14 +48,17 @@ func (a *app) list() *cobra.Command {
 			}
 			q := []string{"WorkflowType = 'Shipment'"}
 			for _, f := range []struct{ name, value string }{
-				{protocol.StageAttribute.GetName(), string(stage)}, {protocol.CustomerAttribute.GetName(), customer},
+				{protocol.CustomerAttribute.GetName(), customer},
 				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), string(exception)},
 			} {
 				if f.value != "" {
 					q = append(q, f.name+" = "+quote(f.value))
 				}
 			}
-			if !all {
+			if stage != "" {
+				q = append(q, inStage(stage))
+			}
+			if !all && !ended(stage) {
 				q = append(q, "ExecutionStatus = 'Running'")
 			}
 			return a.printList(ctx, c, strings.Join(q, " AND "), limit)
@@ -68,6 +72,23 @@ func (a *app) list() *cobra.Command {
 	c.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return c
 }
+
+// inStage selects the shipments in a stage. That one is closed its workflow says by being complete: its last stage may be
+// any before.
+func inStage(s freight.Stage) string {
+	const complete = "ExecutionStatus = 'Completed'"
+	name := protocol.StageAttribute.GetName()
+	switch s {
+	case freight.StageClosed:
+		return complete + " AND " + name + " != " + quote(string(freight.StageCancelled))
+	case freight.StageCancelled:
+		return name + " = " + quote(string(s))
+	}
+	return name + " = " + quote(string(s)) + " AND ExecutionStatus != 'Completed'"
+}
+
+// ended reports whether a stage is one of those that only shipments without a running workflow are in.
+func ended(s freight.Stage) bool { return s == freight.StageClosed || s == freight.StageCancelled }
 
 // listLimit is how much a person can read; more is for the store's views.
 const listLimit = 200
@@ -141,7 +162,12 @@ func (a *app) listed(e *workflowpb.WorkflowExecutionInfo) listed {
 	read(protocol.CustomerAttribute.GetName(), &l.Customer)
 	read(protocol.CarrierAttribute.GetName(), &l.Carrier)
 	read(protocol.ExceptionsAttribute.GetName(), &l.Exceptions)
-	read(protocol.DeadlineAttribute.GetName(), &l.Deadline)
+	switch {
+	case e.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		read(protocol.DeadlineAttribute.GetName(), &l.Deadline)
+	case l.Stage != string(freight.StageCancelled) && e.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		l.Stage = string(freight.StageClosed)
+	}
 	return l
 }
 
@@ -167,12 +193,24 @@ func (a *app) status() *cobra.Command {
 	}
 }
 
+// markText says what happened, to which parcel, and whether it was taken back.
+func markText(j freight.Journey, m freight.Mark) string {
+	text := string(m.Milestone)
+	if m.Parcel != "" {
+		text += ", parcel " + string(m.Parcel)
+	}
+	if j.Retracted(m) {
+		text += ", taken back by " + m.Source
+	}
+	return text
+}
+
 func (a *app) printState(s freight.Shipment) {
 	p := a.Print
 	p("%s  %s  (order %s, delivery %s, customer %s, carrier %s)", s.ID, s.Stage, s.Release.OrderName, s.Release.PickingName, s.Release.Customer, s.Carrier())
 	p("%s", a.link(protocol.ShipmentWorkflowID(s.ID)))
 	for _, m := range s.Journey.Marks {
-		p("  %s  %s", m.At.UTC().Format("2006-01-02 15:04"), m.Milestone)
+		p("  %s  %s", m.At.UTC().Format("2006-01-02 15:04"), markText(s.Journey, m))
 	}
 	for _, inv := range s.Journey.Invoices {
 		p("carrier invoice %s of %s over %s", inv.Number, inv.Carrier, inv.Total)

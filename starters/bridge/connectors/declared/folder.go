@@ -16,9 +16,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"waybill/internal/store"
-	"waybill/starters/bridge/connectors"
 )
 
 //go:embed shipped
@@ -228,23 +225,6 @@ func Draft(files fs.FS, name string) (*Connector, error) {
 
 func byVersion(a, b *Connector) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
-}
-
-// Live is the connector of a name as it is at each delivery, so that a new version is used without a restart.
-func (f *Folder) Live(name string) connectors.Connector { return live{f, name} }
-
-type live struct {
-	folder *Folder
-	name   string
-}
-
-// Decode implements connectors.Connector.
-func (l live) Decode(d store.Delivery, now time.Time) ([]store.Incoming, error) {
-	c, err := l.folder.Find(l.name)
-	if err != nil {
-		return nil, err
-	}
-	return c.Decode(d, now)
 }
 
 // Watch looks at the folder again and again until the context ends, and says what has changed.

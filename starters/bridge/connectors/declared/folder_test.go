@@ -50,7 +50,11 @@ func refresh(t testing.TB, f *declared.Folder) string {
 // milestone is what a connector makes of the sample now.
 func milestone(t testing.TB, f *declared.Folder, name string) freight.Milestone {
 	t.Helper()
-	in, err := f.Live(name).Decode(delivery(sample), noon)
+	c, err := f.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := c.Decode(delivery(sample), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +180,10 @@ func TestSourceIsServedByAFileBeforeWhatIsWrittenInGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all, err := declared.NewCatalog(false, f)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]struct {
 		scheme authn.Scheme
 		reads  string
@@ -184,9 +192,9 @@ func TestSourceIsServedByAFileBeforeWhatIsWrittenInGo(t *testing.T) {
 		"easypost@1": {authn.HMAC, `{"object":"Tracker","tracking_code":"1","carrier":"USPS","status":"delivered","updated_at":"2026-11-20T08:00:00Z"}`},
 		"ups":        {authn.Bearer, `{"trackingNumber":"1","gmtActivityDate":"20261120","gmtActivityTime":"130000","activityStatus":{"type":"D"}}`},
 	} {
-		c, profile, err := declared.Named(name, f)
-		if err != nil || profile.Scheme != want.scheme {
-			t.Errorf("%s: %+v, %v", name, profile, err)
+		c, err := all.Find(name)
+		if err != nil || c.Auth.Scheme != want.scheme {
+			t.Errorf("%s: %+v, %v", name, c.Auth, err)
 			continue
 		}
 		if in, err := c.Decode(delivery(want.reads), noon); err != nil || in[0].Scan.Milestone != freight.Delivered {
@@ -194,7 +202,7 @@ func TestSourceIsServedByAFileBeforeWhatIsWrittenInGo(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"nobody", "ups@2"} {
-		if _, _, err := declared.Named(name, f); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := all.Find(name); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

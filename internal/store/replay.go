@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"waybill/workflows/freight"
+)
+
+// ReadBetween lists deliveries of a source that a connector read, or could not, by their numbers: those over after,
+// received from one time and before the other, at most limit.
+func (s *Store) ReadBetween(ctx context.Context, source string, from, to time.Time, after int64, limit int) ([]Delivery, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+deliveryColumns+` FROM inbox
+		WHERE source = $1 AND received_at >= $2 AND received_at < $3 AND seq > $4 AND connector <> '' AND state <> 'pending' ORDER BY seq LIMIT $5`, source, stamp(from), stamp(to), after, limit)
+	ds, err := all(rows, err, func(r *sql.Rows) (Delivery, error) { return scanDelivery(r) })
+	return ds, wrap("read deliveries", err)
+}
+
+// Filed is a scan as it was filed.
+type Filed struct {
+	Delivery   int64
+	Connector  string             // the version that made it
+	State      string             // unmatched, matched, sent, late or replaced
+	Shipment   freight.ShipmentID // "": none has it
+	Scan       freight.Scan
+	References []freight.Reference
+	Surprise   string
+}
+
+const filedColumns = `delivery, connector, state, shipment, scan, refs, surprise`
+
+func scanFiled(r *sql.Rows) (f Filed, err error) {
+	var scan, refs []byte
+	if err := r.Scan(&f.Delivery, &f.Connector, &f.State, &f.Shipment, &scan, &refs, &f.Surprise); err != nil {
+		return f, err
+	}
+	return f, errors.Join(json.Unmarshal(scan, &f.Scan), json.Unmarshal(refs, &f.References))
+}
+
+// FiledFrom lists the scans that a delivery was the first to bring, without those that a later reading of it replaced.
+func (s *Store) FiledFrom(ctx context.Context, delivery int64) ([]Filed, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+filedColumns+` FROM scans WHERE delivery = $1 AND state <> 'replaced' ORDER BY seq`, delivery)
+	fs, err := all(rows, err, scanFiled)
+	return fs, wrap("scans of a delivery", err)
+}
+
+// keysAtOnce bounds the keys of one query: SQLite takes 32,766 arguments.
+const keysAtOnce = 1000
+
+// FiledAs says which of some content keys a scan has, whichever delivery brought it.
+func (s *Store) FiledAs(ctx context.Context, keys []string) (map[string]bool, error) {
+	known := map[string]bool{}
+	for part := range slices.Chunk(keys, keysAtOnce) {
+		rows, err := s.read.QueryContext(ctx, `SELECT scan_key FROM scans WHERE scan_key IN (`+places(1, len(part), 1)+`)`, anys(part)...)
+		found, err := all(rows, err, text)
+		if err != nil {
+			return nil, wrap("scans by key", err)
+		}
+		for _, key := range found {
+			known[key] = true
+		}
+	}
+	return known, nil
+}
+
+// Unexpected lists scans that may not be what their sender meant, newest first, at most limit; source "" is any.
+func (s *Store) Unexpected(ctx context.Context, source string, limit int) ([]Filed, error) {
+	q, args := `SELECT `+filedColumns+` FROM scans WHERE surprise <> '' AND state <> 'replaced'`, []any{limit}
+	if source != "" {
+		q, args = q+` AND source = $2`, append(args, source)
+	}
+	rows, err := s.read.QueryContext(ctx, q+` ORDER BY seq DESC LIMIT $1`, args...)
+	fs, err := all(rows, err, scanFiled)
+	return fs, wrap("unexpected scans", err)
+}
+
+// Readmit files what a connector now makes of a delivery that was read before, or could not be: the same statements
+// are the same scans and stay as they are, new ones are filed. A statement that it no longer makes is replaced where
+// it waits unmatched; what a shipment was told is never taken back. Nothing is done with a pending delivery.
+func (s *Store) Readmit(ctx context.Context, f Filing) (a Admission, err error) {
+	err = s.tx(ctx, "readmit", func(t *sql.Tx) error {
+		a = Admission{}
+		if err := s.holdReferences(ctx, t, true, referencesOf([]Filing{f})); err != nil {
+			return err
+		}
+		res, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '', connector = $1 WHERE seq = $2 AND state <> 'pending'`, f.Connector, f.Delivery)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			a.Elsewhere = true
+			return err
+		}
+		if err := s.replace(ctx, t, f); err != nil {
+			return err
+		}
+		var ps []*placement
+		for _, in := range f.Scans {
+			ps = append(ps, placementOf(f, in, &a))
+		}
+		return s.place(ctx, t, ps)
+	})
+	return a, err
+}
+
+// replace sets aside the unmatched scans of a delivery that it is no longer read as: matched later, they would say
+// beside the right statement what it never meant.
+func (s *Store) replace(ctx context.Context, t *sql.Tx, f Filing) error {
+	still := map[string]bool{}
+	for _, in := range f.Scans {
+		still[in.Scan.Key] = true
+	}
+	rows, err := t.QueryContext(ctx, `SELECT seq, scan, refs FROM scans WHERE delivery = $1 AND state = 'unmatched' ORDER BY seq`+s.dialect.forUpdate, f.Delivery)
+	ps, err := all(rows, err, scanPlacement)
+	if err != nil {
+		return err
+	}
+	for _, p := range ps {
+		if still[p.scan.Key] {
+			continue
+		}
+		for _, statement := range []string{`UPDATE scans SET state = 'replaced', reason = 'a later reading of its delivery says otherwise' WHERE seq = $1`, `DELETE FROM unmatched_refs WHERE seq = $1`} {
+			if _, err := t.ExecContext(ctx, statement, p.seq); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
