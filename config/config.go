@@ -31,6 +31,8 @@ type Config struct {
 	Relay       Relay        `mapstructure:"relay"`
 	Queues      []Queue      `mapstructure:"queues"`
 	Policies    File         `mapstructure:"policies"`
+	Targets     []Target     `mapstructure:"targets"`
+	Routing     File         `mapstructure:"routing"`
 	Approvers   []Approver   `mapstructure:"approvers"`
 	Subscribers []Subscriber `mapstructure:"subscribers"`
 	Codec       Codec        `mapstructure:"codec"`
@@ -71,6 +73,23 @@ type Partner struct {
 	URL     string        `mapstructure:"url"`
 	Token   Secret        `mapstructure:"token"`
 	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+// Target is one more system of a kind, for the shipments that a route sends to it.
+type Target struct {
+	Name    string        `mapstructure:"name"`
+	Kind    string        `mapstructure:"kind"`
+	URL     string        `mapstructure:"url"`
+	Token   Secret        `mapstructure:"token"`
+	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+// Partner is how the target is reached: within 20 seconds where it does not say.
+func (t Target) Partner() Partner {
+	if t.Timeout == 0 {
+		t.Timeout = 20 * time.Second
+	}
+	return Partner{t.URL, t.Token, t.Timeout}
 }
 
 // Bridge is the edge.
@@ -181,7 +200,7 @@ var defaults = map[string]any{
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
 	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "queues": []any{},
-	"policies.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
+	"policies.file": "", "targets": []any{}, "routing.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
 // ForWorker says all that is wrong with what the worker needs.
@@ -198,6 +217,7 @@ func (c *Config) ForWorker() error {
 	f.span("relay.gather", c.Relay.Gather, 0, 10*time.Second)
 	c.checkConnectors(f)
 	c.checkQueues(f)
+	c.checkTargets(f)
 	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")
 	c.checkApprovers(f)
 	c.checkSubscribers(f)
@@ -246,6 +266,20 @@ func (p Partner) check(f *faults, key string) {
 	f.want(p.Token.Stated(), key+".token", p.Token.String(), "a token, file:PATH or env:NAME")
 	f.span(key+".timeout", p.Timeout, time.Second, 2*time.Minute)
 }
+
+func (c *Config) checkTargets(f *faults) {
+	seen := map[string]bool{}
+	for i, t := range c.Targets {
+		key, id := fmt.Sprintf("targets[%d]", i), t.Kind+"/"+t.Name
+		f.want(slices.Contains(targetKinds(), t.Kind), key+".kind", t.Kind, "one of "+strings.Join(targetKinds(), ", "))
+		f.want(sourceForm.MatchString(t.Name) && t.Name != "default" && !seen[id], key+".name", t.Name, "a name of its own of 1 to 40 lower-case letters, digits and '-', other than default")
+		seen[id] = true
+		t.Partner().check(f, key)
+	}
+}
+
+// targetKinds are the kinds of systems of which there may be several.
+func targetKinds() []string { return []string{"tms", "billing", "finance"} }
 
 func (c *Config) checkQueues(f *faults) {
 	known := DefaultQueues()

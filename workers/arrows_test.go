@@ -44,8 +44,8 @@ var rules = []rule{
 	{[]string{"internal"}, append([]string{"internal"}, words...), nil},
 	{[]string{"config"}, append([]string{"internal/approval"}, words...), nil},
 	{assembly, append([]string{"starters", "activities", "internal"}, words...), nil},
-	{[]string{"starters/waybill"}, append([]string{"starters/waybill", "starters/bridge/connectors", "internal/approval", "internal/cluster", "internal/console"}, words...), nil},               // people's machines: Temporal, their own key, and partners' payloads as files
-	{[]string{"starters"}, append([]string{"starters/bridge", "config", "internal/store", "internal/telemetry", "internal/console", "internal/sabotage"}, words...), []string{"go.temporal.io"}}, // the edge: the inbox and nothing else
+	{[]string{"starters/waybill"}, append([]string{"starters/waybill", "starters/bridge/connectors", "internal/approval", "internal/cluster", "internal/console", "internal/routing"}, words...), nil}, // people's machines: Temporal, their own key, and partners' payloads as files
+	{[]string{"starters"}, append([]string{"starters/bridge", "config", "internal/store", "internal/telemetry", "internal/console", "internal/sabotage"}, words...), []string{"go.temporal.io"}},       // the edge: the inbox and nothing else
 	{[]string{"workers"}, []string{"workers", "workflows", "activities", "internal", "config", "starters/bridge/connectors", "starters/bridge/webhook"}, nil},
 }
 

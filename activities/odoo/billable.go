@@ -27,7 +27,7 @@ var billsSpec = func() spec {
 }()
 
 var billableSpec = func() spec {
-	line := fields("is_delivery", "is_downpayment", "display_type", "name", "product_id", "price_unit", "discount", "qty_delivered", "qty_invoiced", "product_uom_qty")
+	line := fields("is_delivery", "is_downpayment", "display_type", "name", "product_id", "price_unit", "discount", "qty_delivered", "qty_invoiced", "qty_to_invoice", "product_uom_qty")
 	line = with(line, "product_uom_id", fields("name", "factor", "rounding"))
 	line = with(line, "tax_ids", fields("name", "price_include"))
 	line = with(line, "invoice_lines", billsSpec)
@@ -49,16 +49,16 @@ func (m *Money) ReadBillable(ctx context.Context, q protocol.BillableRequest) (f
 }
 
 func (m *Money) billable(ctx context.Context, q protocol.BillableRequest) (b freight.Billable, p rec, err error) {
-	p, ok, err := readOne(ctx, m.Odoo, "stock.picking", q.Picking, billableSpec)
+	p, ok, err := m.delivery(ctx, q)
 	if err != nil {
 		return b, nil, cross(err)
 	}
 	if !ok {
-		return b, nil, rejectf("delivery %d is not in Odoo any more, or in a company that the money user may not see", q.Picking)
+		return b, nil, rejectf("%s %d is not in Odoo any more, or in a company that the money user may not see", placeOf(q.Picking, q.Order).model, placeOf(q.Picking, q.Order).id)
 	}
 	b.Partner = p.sub("sale_id").sub("partner_invoice_id").id("id")
 	b.Blockers = blockers(p, q)
-	if p.str("state") == "done" {
+	if p.str("state") == "done" && q.Picking != 0 {
 		b.Weight, b.Pieces = kilos(p.dec("shipping_weight"), p.str("weight_uom_name")), pieces(p.list("move_ids"))
 	}
 	for _, line := range p.sub("sale_id").list("order_line") {
@@ -100,6 +100,8 @@ func addLine(b *freight.Billable, p, line rec, q protocol.BillableRequest) {
 		if sign(line.dec("qty_invoiced")) > 0 {
 			b.Blockers = append(b.Blockers, fmt.Sprintf("%q has been invoiced and is on no final invoice yet: bill this order by hand, so that it is deducted", line.str("name")))
 		}
+	case q.Picking == 0:
+		addService(b, p, line, bills)
 	default:
 		addGoods(b, p, line, bills)
 	}

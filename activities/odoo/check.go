@@ -13,11 +13,14 @@ import (
 func Check(ctx context.Context, status, money Caller, freightProduct string) (missing []string) {
 	s := &inspection{ctx: ctx, user: "status", c: status}
 	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision, fieldProof, fieldPromise, fieldNext, fieldOwner, fieldDue)
-	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException, fieldProof, fieldPromise, fieldNext)
+	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException, fieldProof, fieldPromise, fieldNext, fieldShipment, fieldSince, fieldETA, fieldTracking, fieldRevision, fieldOwner, fieldDue)
+	s.reads("sale.order", own(fieldStatus), own(fieldInvoiceState), own(fieldException), own(fieldProof), own(fieldPromise), own(fieldNext))
 	for _, r := range append([]right{{"ir.attachment", "create"}, {"mail.message", "create"}}, statusRights...) {
 		s.may(r)
 	}
-	s.has(guard())
+	for _, g := range guards() {
+		s.has(g)
+	}
 	m := &inspection{ctx: ctx, user: "money", c: money, out: s.unreachable}
 	m.reads("account.move", fieldShipment, fieldLinesHash)
 	for _, r := range moneyRights {

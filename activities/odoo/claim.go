@@ -15,7 +15,8 @@ var claimSpec = func() spec {
 	order = with(order, "currency_id", fields("name"))
 	order = with(order, "partner_shipping_id", partner)
 	order = with(order, "partner_invoice_id", with(fields("active"), "commercial_partner_id", fields("ref")))
-	s := fields("name", "state", "picking_type_code", fieldShipment, "weight", "weight_uom_name", "company_id")
+	s := fields("name", "state", "picking_type_code", fieldShipment, "weight", "weight_uom_name")
+	s = with(s, "company_id", with(spec{}, "country_id", fields("code")))
 	s = with(s, "sale_id", order)
 	s = with(s, "partner_id", partner)
 	s = with(s, "carrier_id", with(spec{}, "product_id", fields("default_code")))
@@ -27,6 +28,9 @@ var claimSpec = func() spec {
 // at once one has it: the rule that Setup makes refuses to overwrite a claim, in the transaction of the write.
 func (s *Status) ClaimDelivery(ctx context.Context, q protocol.ClaimRequest) (freight.Release, error) {
 	ctx = For(ctx, q.Shipment)
+	if q.Load != nil {
+		return s.claimLoad(ctx, q)
+	}
 	p, ok, err := readOne(ctx, s.Odoo, "stock.picking", q.Picking, claimSpec)
 	if err != nil {
 		return freight.Release{}, cross(err)
@@ -35,18 +39,18 @@ func (s *Status) ClaimDelivery(ctx context.Context, q protocol.ClaimRequest) (fr
 		return freight.Release{}, protocol.NotOurs.Of(fmt.Errorf("delivery %d %s", q.Picking, why))
 	}
 	if p.str(fieldShipment) == "" {
-		if err := s.claim(ctx, q); err != nil {
+		if err := s.claim(ctx, q.Shipment, placeOf(q.Picking, 0)); err != nil {
 			return freight.Release{}, err
 		}
 	}
 	return releaseOf(p), nil
 }
 
-func (s *Status) claim(ctx context.Context, q protocol.ClaimRequest) error {
-	_, err := s.Odoo.Call(ctx, "stock.picking", "write", []any{[]int64{q.Picking}, map[string]any{
-		fieldShipment: string(q.Shipment), fieldStatus: string(freight.StatusReleased), fieldInvoiceState: string(freight.InvoiceNone), fieldRevision: 0}}, nil)
+func (s *Status) claim(ctx context.Context, id freight.ShipmentID, p place) error {
+	_, err := s.Odoo.Call(ctx, p.model, "write", []any{[]int64{p.id}, p.named(map[string]any{
+		fieldShipment: string(id), fieldStatus: string(freight.StatusReleased), fieldInvoiceState: string(freight.InvoiceNone), fieldRevision: 0})}, nil)
 	if why, no := guarded(err); no {
-		return protocol.NotOurs.Of(fmt.Errorf("delivery %d %s", q.Picking, why))
+		return protocol.NotOurs.Of(fmt.Errorf("%s %d %s", p.model, p.id, why))
 	}
 	return cross(ignoreCommitted(err))
 }
@@ -78,12 +82,10 @@ func releaseOf(p rec) freight.Release {
 	r := freight.Release{
 		Picking: p.id("id"), PickingName: p.str("name"), Order: order.id("id"), OrderName: order.str("name"),
 		CustomerPO: order.str("client_order_ref"), Customer: CustomerCode(commercial.str("ref"), commercial.id("id")),
-		Partner: order.sub("partner_invoice_id").id("id"), Company: p.id("company_id"), Currency: order.sub("currency_id").str("name"),
+		Partner: order.sub("partner_invoice_id").id("id"), Company: p.sub("company_id").id("id"), From: p.sub("company_id").sub("country_id").str("code"), Currency: order.sub("currency_id").str("name"),
 		Weight: kilos(p.dec("weight"), p.str("weight_uom_name")), Pieces: pieces(p.list("move_ids")),
 	}
-	if code := p.sub("carrier_id").sub("product_id").str("default_code"); carrierForm.MatchString(code) {
-		r.Carrier = freight.CarrierCode(code)
-	}
+	nameService(&r, p.sub("carrier_id").sub("product_id").str("default_code"))
 	to := p.sub("partner_id")
 	if to.id("id") == 0 {
 		to = order.sub("partner_shipping_id")
@@ -91,6 +93,17 @@ func releaseOf(p rec) freight.Release {
 	r.ShipTo = freight.Place{Ref: to.id("id"), Country: to.sub("country_id").str("code"), Postcode: to.str("zip")}
 	r.Missing = missing(commercial.str("ref"), r)
 	return r
+}
+
+// nameService takes what a delivery method's product is called internally: the code of a service, and where it looks
+// like one, of the carrier.
+func nameService(r *freight.Release, code string) {
+	if codeForm.MatchString(code) {
+		r.Service = code
+	}
+	if carrierForm.MatchString(code) {
+		r.Carrier = freight.CarrierCode(code)
+	}
 }
 
 // missing are the billing prerequisites that Odoo does not have.

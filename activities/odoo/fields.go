@@ -28,14 +28,14 @@ for order in self:
     if len(own) > 1:
         order['%[1]s'] = ', '.join('%%s: %%s' %% (p.name, p.%[1]s) for p in own)
     else:
-        order['%[1]s'] = own.%[1]s or ''
-`, name)
+        order['%[1]s'] = own.%[1]s or order.%[2]s or ''
+`, name, own(name))
 }
 
 // orderProof gathers the proof of all deliveries of an order.
 const orderProof = `
 for order in self:
-    order['x_waybill_proof'] = order.picking_ids.x_waybill_proof
+    order['x_waybill_proof'] = order.picking_ids.x_waybill_proof | order.x_waybill_own_proof
 `
 
 func ourFields() []field {
@@ -53,12 +53,25 @@ func ourFields() []field {
 		{model: "stock.picking", name: fieldTracking, label: "Carrier's Number", kind: "char"},
 		{model: "stock.picking", name: fieldRevision, label: "Freight Status Revision", kind: "integer"},
 		{model: "stock.picking", name: fieldProof, label: "Proof of Delivery", kind: "many2many", relation: "ir.attachment"},
+		{model: "sale.order", name: fieldShipment, label: "Shipment Without Delivery", kind: "char", index: true},
+		{model: "sale.order", name: fieldOwnStatus, label: "Own Freight Status", kind: "char"},
+		{model: "sale.order", name: fieldOwnInvoiceState, label: "Own Freight Invoice State", kind: "char"},
+		{model: "sale.order", name: fieldOwnException, label: "Own Freight Exception", kind: "char"},
+		{model: "sale.order", name: fieldOwnPromise, label: "Own Freight Promise", kind: "char"},
+		{model: "sale.order", name: fieldOwnNext, label: "Own Freight Next Step", kind: "char"},
+		{model: "sale.order", name: fieldOwner, label: "Freight Next Step Owner", kind: "selection", choices: texts(freight.Owners())},
+		{model: "sale.order", name: fieldDue, label: "Freight Next Step Due", kind: "datetime"},
+		{model: "sale.order", name: fieldSince, label: "Freight Status Since", kind: "datetime"},
+		{model: "sale.order", name: fieldETA, label: "Freight ETA", kind: "datetime"},
+		{model: "sale.order", name: fieldTracking, label: "Carrier's Number", kind: "char"},
+		{model: "sale.order", name: fieldRevision, label: "Freight Status Revision", kind: "integer"},
+		{model: "sale.order", name: fieldOwnProof, label: "Own Proof of Delivery", kind: "many2many", relation: "ir.attachment"},
 		{model: "account.move", name: fieldShipment, label: "Shipment", kind: "char", index: true},
 		{model: "account.move", name: fieldLinesHash, label: "Validated Lines", kind: "char", index: true},
-		{model: "sale.order", name: fieldProof, label: "Proof of Delivery", kind: "many2many", relation: "ir.attachment", compute: orderProof, depends: "picking_ids.x_waybill_proof", unstored: true},
+		{model: "sale.order", name: fieldProof, label: "Proof of Delivery", kind: "many2many", relation: "ir.attachment", compute: orderProof, depends: "picking_ids.x_waybill_proof,x_waybill_own_proof", unstored: true},
 	}
 	for _, t := range [][2]string{{fieldStatus, "Freight Status"}, {fieldInvoiceState, "Freight Invoice State"}, {fieldException, "Freight Exception"}, {fieldNext, "Freight Next Step"}, {fieldPromise, "Freight Promise"}} {
-		f = append(f, field{model: "sale.order", name: t[0], label: t[1], kind: "char", compute: orderText(t[0]), depends: "picking_ids." + t[0] + ",picking_ids.x_waybill_shipment"})
+		f = append(f, field{model: "sale.order", name: t[0], label: t[1], kind: "char", compute: orderText(t[0]), depends: "picking_ids." + t[0] + ",picking_ids.x_waybill_shipment," + own(t[0])})
 	}
 	return f
 }

@@ -72,8 +72,9 @@ func (s *Status) file(ctx context.Context, q protocol.ProofRequest, d freight.Do
 	var sh sheet
 	sh.put("id", "waybill.pod_"+string(q.Shipment)+"_"+d.SHA256[:min(16, len(d.SHA256))])
 	sh.put("name", proofName(q, d))
-	sh.put("res_model", "stock.picking")
-	sh.put("res_id", q.Picking)
+	at := placeOf(q.Picking, q.Order)
+	sh.put("res_model", at.model)
+	sh.put("res_id", at.id)
 	sh.put("mimetype", mediaType)
 	sh.put("datas", base64.StdEncoding.EncodeToString(body))
 	if signer != "" {

@@ -17,8 +17,8 @@ type Released struct {
 
 // Released lists the unclaimed outgoing deliveries of confirmed orders that were made since, by id, a page of at most
 // limit after the id given; 0 for the first page. The claim is the state, so none can be missed; backorders and the
-// last step of pick-pack-ship appear here when Odoo makes them. An order of services alone has no delivery and is
-// never here: its shipment is released through the bridge.
+// last step of pick-pack-ship appear here when Odoo makes them. An order of services alone has no delivery: see
+// ReleasedOrders.
 func (s *Status) Released(ctx context.Context, since time.Time, after int64, limit int) ([]Released, error) {
 	domain := []any{
 		[]any{"picking_type_code", "=", "outgoing"}, []any{"state", "not in", []any{"draft", "cancel"}}, []any{"sale_id.state", "=", "sale"},
@@ -53,9 +53,13 @@ type Cancelled struct {
 // Cancelled lists carried deliveries that are cancelled in Odoo and do not show it yet, a page as Released does. One
 // that was delivered is not cancelled with its order: what is billed of it is credited in Odoo, and shows in Payments.
 func (s *Status) Cancelled(ctx context.Context, after int64, limit int) ([]Cancelled, error) {
+	return s.cancelled(ctx, place{"stock.picking", 0}, after, limit)
+}
+
+func (s *Status) cancelled(ctx context.Context, of place, after int64, limit int) ([]Cancelled, error) {
 	open := []any{string(freight.StatusReleased), string(freight.StatusAccepted), string(freight.StatusInTransit), string(freight.StatusOutForDelivery)}
-	domain := []any{[]any{fieldShipment, "!=", false}, []any{"state", "=", "cancel"}, []any{fieldStatus, "in", open}, []any{"id", ">", after}}
-	rs, err := searchRead(ctx, s.Odoo, "stock.picking", domain, []string{fieldShipment}, map[string]any{"limit": limit, "order": "id"})
+	domain := []any{[]any{fieldShipment, "!=", false}, []any{"state", "=", "cancel"}, []any{of.field(fieldStatus), "in", open}, []any{"id", ">", after}}
+	rs, err := searchRead(ctx, s.Odoo, of.model, domain, []string{fieldShipment}, map[string]any{"limit": limit, "order": "id"})
 	if err != nil {
 		return nil, cross(err)
 	}

@@ -42,7 +42,9 @@ func Setup(ctx context.Context, admin Caller, o SetupOptions) (made []string, er
 	for _, v := range ourViews {
 		all.add("view "+v.name, func() (change, error) { return ensureView(ctx, admin, v) })
 	}
-	all.add("rule "+guard().name, func() (change, error) { return ensureRule(ctx, admin, guard()) })
+	for _, g := range guards() {
+		all.add("rule "+g.name, func() (change, error) { return ensureRule(ctx, admin, g) })
+	}
 	all.add("product "+o.FreightProduct, func() (change, error) { return ensureProduct(ctx, admin, o.FreightProduct) })
 	if o.HintURL != "" {
 		all.add("webhook on confirmed orders", func() (change, error) { return ensureRule(ctx, admin, hint(o.HintURL)) })
@@ -135,21 +137,29 @@ type rule struct {
 	read    string // the field of the action that an upgrade may change
 }
 
-// guard lets one shipment carry a delivery, and no write that arrives late overwrite a newer one. It runs in the
+// guards are the rules of a delivery, and of an order that no delivery stands for.
+func guards() []rule {
+	return []rule{
+		guard("stock.picking", "delivery", "waybill.guard", "Waybill: one shipment carries a delivery"),
+		guard("sale.order", "order", "waybill.order_guard", "Waybill: one shipment carries an order without delivery"),
+	}
+}
+
+// guard lets one shipment carry a delivery or order, and no write that arrives late overwrite a newer one. It runs in the
 // transaction of the write: of two at once, one fails to serialize, is tried again by Odoo, and then refused.
-func guard() rule {
+func guard(model, what, key, name string) rule {
 	code := fmt.Sprintf(`
 before = env.context.get('old_values') or {}
 for delivery in records:
     was = before.get(delivery.id, {})
     holder, revision = was.get('x_waybill_shipment'), was.get('x_waybill_revision') or 0
     if holder and holder != delivery.x_waybill_shipment:
-        raise UserError('delivery %%s %s %%s' %% (delivery.name, holder))
+        raise UserError('%s %%s %s %%s' %% (delivery.name, holder))
     if delivery.x_waybill_revision < revision:
-        raise UserError('delivery %%s %s, %%s' %% (delivery.name, revision))
-`, carriedBy, showsNewer)
+        raise UserError('%[1]s %%s %[3]s, %%s' %% (delivery.name, revision))
+`, what, carriedBy, showsNewer)
 	return rule{
-		name: "Waybill: one shipment carries a delivery", key: "waybill.guard", model: "stock.picking", watched: []string{fieldShipment, fieldRevision},
+		name: name, key: key, model: model, watched: []string{fieldShipment, fieldRevision},
 		trigger: map[string]any{"trigger": "on_write", "filter_pre_domain": "[('x_waybill_shipment','!=',False)]", "filter_domain": "[('x_waybill_shipment','!=',False)]"},
 		action:  map[string]any{"state": "code", "code": code}, read: "code",
 	}

@@ -85,13 +85,14 @@ func (s *Status) write(ctx context.Context, q protocol.StatusUpdate, filed []fil
 	if sabotage.Status {
 		delete(values, fieldRevision)
 	}
-	err = s.save(ctx, q.Picking, values, filed)
+	p := placeOf(q.Picking, q.Order)
+	err = s.save(ctx, p, values, filed)
 	why, no := guarded(err)
 	switch {
 	case no && strings.HasPrefix(why, carriedBy):
 		return false, protocol.NotOurs.Of(errors.New("the delivery " + why))
 	case no && len(filed) > 0:
-		return true, s.save(ctx, q.Picking, map[string]any{}, filed)
+		return true, s.save(ctx, p, map[string]any{}, filed)
 	}
 	if no {
 		return true, nil
@@ -99,14 +100,14 @@ func (s *Status) write(ctx context.Context, q protocol.StatusUpdate, filed []fil
 	return false, err
 }
 
-// save writes to the delivery. What was filed is linked with the same call, and read back with it.
-func (s *Status) save(ctx context.Context, picking int64, values map[string]any, filed []filing) error {
+// save writes to what shows the shipment. What was filed is linked with the same call, and read back with it.
+func (s *Status) save(ctx context.Context, p place, values map[string]any, filed []filing) error {
 	if len(filed) == 0 {
-		_, err := s.Odoo.Call(ctx, "stock.picking", "write", []any{[]int64{picking}, values}, nil)
+		_, err := s.Odoo.Call(ctx, p.model, "write", []any{[]int64{p.id}, p.named(values)}, nil)
 		return ignoreCommitted(err)
 	}
 	values[fieldProof] = links(filed)
-	v, err := s.Odoo.Call(ctx, "stock.picking", "web_save", []any{[]int64{picking}, values, map[string]any(with(spec{}, fieldProof, fields("checksum")))}, nil)
+	v, err := s.Odoo.Call(ctx, p.model, "web_save", []any{[]int64{p.id}, p.named(values), map[string]any(with(spec{}, p.field(fieldProof), fields("checksum")))}, nil)
 	if err != nil {
 		return err
 	}
@@ -114,5 +115,5 @@ func (s *Status) save(ctx context.Context, picking int64, values map[string]any,
 	if err != nil || len(rs) == 0 {
 		return err
 	}
-	return verify(rs[0].list(fieldProof), filed)
+	return verify(rs[0].list(p.field(fieldProof)), filed)
 }

@@ -42,17 +42,20 @@ func schemas(t *testing.T) map[string]*jsonschema.Schema {
 
 func TestEveryTypeWeReadHasASchemaThatTakesItsEventsAndNoOthers(t *testing.T) {
 	compiled := schemas(t)
-	if len(compiled) != 2 {
-		t.Fatalf("%d schemas, want those of milestones and charges", len(compiled))
+	if len(compiled) != 3 {
+		t.Fatalf("%d schemas, want those of milestones, charges and releases", len(compiled))
 	}
 	milestone := `{"specversion":"1.0","id":"1","source":"urn:x","type":"` + connectors.MilestoneType + `","subject":"shipment/acme-1","data":{"milestone":"picked_up","occurredAt":"2026-11-24T12:00:00Z"}}`
 	charges := `{"specversion":"1.0","id":"2","source":"urn:x","type":"` + connectors.ChargesType + `","subject":"shipment/acme-1","data":{"carrier":"FAST","occurredAt":"2026-11-24T12:00:00Z","invoice":{"number":"C1","total":{"number":"10.00","currency":"USD"},"lines":[{"line":"1","code":"linehaul","amount":{"number":"10.00","currency":"USD"}}]}}}`
+	release := `{"specversion":"1.0","id":"3","source":"urn:x","type":"` + connectors.ReleaseType + `","data":{"id":"L-1","orderName":"S00042","weight":"12.5","parcels":[{"tracking":"T1"}],"stops":[{"kind":"pickup","country":"US"}],"shipTo":{"country":"CA"}}}`
 	for _, c := range []struct {
 		name, schema, event string
 		ok                  bool
 	}{
 		{"a milestone by its own", connectors.MilestoneType, milestone, true},
 		{"charges by their own", connectors.ChargesType, charges, true},
+		{"a release by its own", connectors.ReleaseType, release, true},
+		{"a release without an order", connectors.ReleaseType, strings.Replace(release, "orderName", "order", 1), false},
 		{"a milestone by that of charges", connectors.ChargesType, milestone, false},
 		{"a milestone nobody knows", connectors.MilestoneType, strings.Replace(milestone, "picked_up", "teleported", 1), false},
 	} {
@@ -69,7 +72,7 @@ func TestEveryTypeWeReadHasASchemaThatTakesItsEventsAndNoOthers(t *testing.T) {
 func TestEachTypeIsServedWithItsSchema(t *testing.T) {
 	w := newWorld(t)
 	var index []struct{ Type, ID, Schema string }
-	if err := json.Unmarshal([]byte(get(t, w.server.URL+"/v1/schemas").want(t, http.StatusOK).body), &index); err != nil || len(index) != 2 {
+	if err := json.Unmarshal([]byte(get(t, w.server.URL+"/v1/schemas").want(t, http.StatusOK).body), &index); err != nil || len(index) != 3 {
 		t.Fatal(index, err)
 	}
 	for _, e := range index {

@@ -109,7 +109,11 @@ func (s *schema) check(d store.Delivery, now time.Time) violations {
 	if err := s.event.Validate(v); err != nil {
 		return s.violations(err)
 	}
-	if _, err = (connectors.Canonical{}).Decode(d, now); err != nil {
+	load, err := connectors.ReleaseOf(d)
+	if load == nil && err == nil {
+		_, err = (connectors.Canonical{}).Decode(d, now)
+	}
+	if err != nil {
 		return violationsOf(err)
 	}
 	return nil

@@ -35,10 +35,12 @@ type Relay struct {
 	Connectors Connectors      // nil: every source sends our own events
 	Skip       map[string]bool // sources someone else reads
 	Holder     string          // unique to this process
-	Log        *zap.Logger
-	Idle       time.Duration // between looks when there was nothing; 0: 250 ms
-	Gather     time.Duration // how long a shipment's oldest scan waits for others of its burst
-	Now        func() time.Time
+	// Release starts the shipment of a load; again does nothing. nil: loads are not taken.
+	Release func(ctx context.Context, l freight.Load) error
+	Log     *zap.Logger
+	Idle    time.Duration // between looks when there was nothing; 0: 250 ms
+	Gather  time.Duration // how long a shipment's oldest scan waits for others of its burst
+	Now     func() time.Time
 
 	held map[string]bool // sources whose connector is not there now
 }
@@ -237,6 +239,10 @@ func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store
 		if missing != nil {
 			continue
 		}
+		if load, fault := loadOf(c, d); load != nil || fault != nil {
+			err = errors.Join(err, r.release(ctx, d, c, load, fault))
+			continue
+		}
 		in, fault := connectors.Read(c, d)
 		if fault != nil {
 			err = errors.Join(err, r.bury(ctx, d, c.ID(), fault))
@@ -245,6 +251,29 @@ func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store
 		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Connector: c.ID(), Scans: in})
 	}
 	return ds, fs, err
+}
+
+// loadOf is the load that a delivery releases; nil for none.
+func loadOf(c connectors.Connector, d store.Delivery) (*freight.Load, error) {
+	if _, ours := c.(connectors.Canonical); !ours {
+		return nil, nil
+	}
+	return connectors.ReleaseOf(d)
+}
+
+// release starts the shipment of a load, then marks its delivery. A crash between the two starts it again, and meets
+// the same id. While Temporal is down the delivery stays pending.
+func (r *Relay) release(ctx context.Context, d store.Delivery, c connectors.Connector, load *freight.Load, fault error) error {
+	switch {
+	case fault != nil:
+		return r.bury(ctx, d, c.ID(), fault)
+	case r.Release == nil:
+		return r.bury(ctx, d, c.ID(), errors.New("loads are not taken here"))
+	}
+	if err := r.Release(ctx, *load); err != nil {
+		return err
+	}
+	return r.Store.SetDelivery(ctx, d.Seq, store.Done, "")
 }
 
 // bury marks a delivery dead, with the reason: what cannot be read must not stop the next.

@@ -100,7 +100,7 @@ func (s *Scout) Look(ctx context.Context) error {
 	if s.Guard.Report(err); err != nil {
 		return err
 	}
-	return errors.Join(s.release(ctx, found), s.cancel(ctx), s.payments(ctx))
+	return errors.Join(s.release(ctx, found), s.cancel(ctx, s.Status.Cancelled), s.payments(ctx), s.releaseOrders(ctx), s.cancel(ctx, s.Status.CancelledOrders))
 }
 
 // pages reads page after page, until one is not full: what cannot be helped on the first must not hide the rest.
@@ -132,19 +132,42 @@ func (s *Scout) start(ctx context.Context, r odoo.Released) error {
 	if err != nil {
 		return err
 	}
-	in := protocol.ShipmentInput{ID: id, Picking: r.Picking, ReleasedBy: "odoo-scan"}
-	if t, err := s.Terms(r.Customer, r.Currency); err == nil {
+	return s.begin(ctx, protocol.ShipmentInput{ID: id, Picking: r.Picking, ReleasedBy: "odoo-scan"}, r.Customer, r.Currency, r.OrderName)
+}
+
+func (s *Scout) begin(ctx context.Context, in protocol.ShipmentInput, customer freight.CustomerCode, currency, order string) error {
+	if t, err := s.Terms(customer, currency); err == nil {
 		in.Terms = &t // otherwise the story asks, and parks with the reason
 	}
-	started, err := protocol.StartShipment(ctx, s.Temporal, in, r.Customer, r.OrderName)
+	started, err := protocol.StartShipment(ctx, s.Temporal, in, customer, order)
 	if started {
-		s.Log.Info("shipment_started", zap.String("shipment", string(id)))
+		s.Log.Info("shipment_started", zap.String("shipment", string(in.ID)))
 	}
 	return err
 }
 
-func (s *Scout) cancel(ctx context.Context) error {
-	found, err := pages(func(after int64) ([]odoo.Cancelled, error) { return s.Status.Cancelled(ctx, after, page) }, func(c odoo.Cancelled) int64 { return c.Picking })
+// releaseOrders starts a shipment for each service order that is to be carried and has no delivery.
+func (s *Scout) releaseOrders(ctx context.Context) error {
+	found, err := pages(func(after int64) ([]odoo.ReleasedOrder, error) {
+		return s.Status.ReleasedOrders(ctx, s.Since, after, page)
+	}, func(r odoo.ReleasedOrder) int64 { return r.Order })
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, r := range found {
+		id, err := freight.OrderShipmentID(s.Tenant, r.Order)
+		if err == nil {
+			load := &freight.Load{Source: "odoo", ID: r.Name, Order: r.Order, OrderName: r.Name}
+			err = s.begin(ctx, protocol.ShipmentInput{ID: id, Load: load, ReleasedBy: "odoo-scan"}, r.Customer, r.Currency, r.Name)
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Scout) cancel(ctx context.Context, ask func(ctx context.Context, after int64, limit int) ([]odoo.Cancelled, error)) error {
+	found, err := pages(func(after int64) ([]odoo.Cancelled, error) { return ask(ctx, after, page) }, func(c odoo.Cancelled) int64 { return c.Picking })
 	if err != nil {
 		return err
 	}

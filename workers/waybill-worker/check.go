@@ -85,6 +85,9 @@ func (h *house) lacks(ctx context.Context) []string {
 	if h.fence != nil {
 		p.Compare = h.fence.Compare
 	}
+	for id, ask := range h.targets.probes {
+		p.Partners = append(p.Partners, doctor.Partner{Key: "target " + id, Ask: ask})
+	}
 	if h.catalog != nil {
 		p.Sources = h.sources()
 	}

@@ -24,6 +24,7 @@ import (
 	"waybill/internal/cluster"
 	"waybill/internal/console"
 	"waybill/internal/partner"
+	"waybill/internal/routing"
 	"waybill/internal/sabotage"
 	"waybill/internal/store"
 	"waybill/internal/telemetry"
@@ -66,6 +67,7 @@ type house struct {
 	temporal client.Client
 	store    *store.Store
 	policies *config.Policies
+	routing  *routing.Table
 	catalog  *declared.Catalog
 
 	statusUser, moneyUser *odoo.Client
@@ -76,6 +78,7 @@ type house struct {
 	tms     *tms.TMS
 	finance *finance.Platform
 	keeper  *record.Keeper
+	targets targets
 
 	guards map[string]*guard.Guard // by task queue
 	fence  *fence.Fence            // nil without store or Temporal
@@ -108,7 +111,7 @@ func run(ctx context.Context, on *console.Console, file string) error {
 // open opens all that can be, and says what could not.
 func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error) {
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
-	var faults [6]error
+	var faults [7]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
 	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(notifier.Subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
 	h.catalog, faults[5] = declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
@@ -119,6 +122,7 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	if faults[4] = err; err == nil {
 		h.connect(calls)
 	}
+	h.routing, faults[6] = routes(c)
 	if h.store != nil && h.temporal != nil {
 		h.fence = fence.New(fence.Options{Temporal: h.temporal, Store: h.store, Tenant: c.Tenant, Every: c.Store.MarkEvery, Log: log})
 	}
@@ -141,6 +145,7 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 	h.billing = &billing.Engine{Client: reach("billing", "billing engine", c.Billing)}
 	h.tms = &tms.TMS{Client: reach("tms", "TMS", c.TMS)}
 	h.finance = &finance.Platform{Client: reach("finance", "finance platform", c.Finance)}
+	h.aim(c.Targets, reach)
 	h.keeper = &record.Keeper{Store: h.store, Terms: h.policies.TermsFor, Now: time.Now, Approvers: approvers(c.Approvers)}
 }
 
@@ -201,7 +206,7 @@ func (h *house) work(ctx context.Context) error {
 	s := &scout.Scout{Temporal: h.temporal, Guard: h.guards[protocol.QueueStatus], Status: h.status, Money: h.money, Store: h.store, Terms: h.policies.TermsFor, Tenant: h.config.Tenant, Since: since, Every: h.config.Odoo.ScanEvery, Hints: hintSource, Log: h.log}
 	g.Go(func() error { return h.scan(ctx, s) })
 	host, _ := os.Hostname() // an empty one is told apart by the process id
-	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
+	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Release: h.release, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	g.Go(func() error { return h.fence.Keep(ctx) })
@@ -269,6 +274,10 @@ func (h *house) watch(ctx context.Context) error {
 	} {
 		h.guards[queue] = guard.New(ctx, guard.Options{System: w.system, Probe: w.probe, Log: h.log, Metrics: metrics})
 	}
+	h.targets.guards = map[string]*guard.Guard{}
+	for id, probe := range h.targets.probes {
+		h.targets.guards[id] = guard.New(ctx, guard.Options{System: id, Probe: probe, Log: h.log, Metrics: metrics})
+	}
 	return nil
 }
 
@@ -324,7 +333,7 @@ func serveStories(w worker.Worker) {
 }
 
 func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
-	protocol.ClaimDelivery.Serve(w, guarded(g, h.status.ClaimDelivery))
+	protocol.ClaimDelivery.Serve(w, guarded(g, h.claim))
 	protocol.UpdateStatus.Serve(w, guarded(g, h.status.UpdateStatus))
 }
 
@@ -334,17 +343,18 @@ func (h *house) servePost(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveBilling(w worker.Worker, g *guard.Guard) {
-	protocol.RateShipment.Serve(w, guarded(g, h.billing.RateShipment))
-	protocol.CommitDraft.Serve(w, guarded(g, h.billing.CommitDraft))
+	protocol.RateShipment.Serve(w, byRoute(h, g, routing.Billing, h.billing, h.targets.billing, func(q protocol.RatingRequest) string { return q.Target }, (*billing.Engine).RateShipment))
+	protocol.CommitDraft.Serve(w, byRoute(h, g, routing.Billing, h.billing, h.targets.billing, func(q protocol.DraftRequest) string { return q.Target }, (*billing.Engine).CommitDraft))
 }
 
 func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
-	protocol.RequestCarrier.Serve(w, h.keeper.Tendering(guarded(g, h.tms.RequestTransport)))
-	protocol.CancelCarrier.Serve(w, guarded(g, h.tms.CancelTransport))
+	request := byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportRequest) string { return q.Release.Route.TMS }, (*tms.TMS).RequestTransport)
+	protocol.RequestCarrier.Serve(w, h.keeper.Tendering(request))
+	protocol.CancelCarrier.Serve(w, byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportCancel) string { return q.Target }, (*tms.TMS).CancelTransport))
 }
 
 func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
-	protocol.TellFinance.Serve(w, guarded(g, h.finance.TellFinance))
+	protocol.TellFinance.Serve(w, byRoute(h, g, routing.Finance, h.finance, h.targets.finance, func(q protocol.FinanceNotice) string { return q.Target }, (*finance.Platform).TellFinance))
 }
 
 func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {

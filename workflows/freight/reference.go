@@ -12,5 +12,5 @@ func (s *Shipment) References() (rs []Reference) {
 	add(RefCustomer, "", s.Release.CustomerPO)
 	add(RefBOL, "", s.Release.PickingName)
 	add(RefPRO, s.Booking.Carrier, s.Booking.PRO)
-	return rs
+	return append(rs, s.Release.Known...)
 }

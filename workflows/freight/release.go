@@ -17,6 +17,25 @@ type Release struct {
 	Weight      string       `json:"weight"`           // kg, decimal
 	Pieces      int          `json:"pieces"`
 	Missing     []string     `json:"missing,omitempty"` // billing prerequisites Odoo does not have, in words
+	From        string       `json:"from,omitzero"`     // origin, ISO 3166-1 alpha-2; "" where Odoo does not say
+	Service     string       `json:"service,omitzero"`  // code of the order's delivery method; "" for none
+	Route       Route        `json:"route,omitzero"`    // who serves the shipment; the zero value is the default
+
+	// Of a load that no delivery stands for: Picking is 0.
+	Parcels []LoadParcel `json:"parcels,omitempty"`
+	Stops   []LoadStop   `json:"stops,omitempty"`
+	Known   []Reference  `json:"known,omitempty"` // under which partners speak of it
+}
+
+// Route says which systems serve a shipment, by the names the configuration has for them. It is decided once, when the
+// shipment is claimed: a shipment that is under way stays with those that know it. "" is the default of each.
+type Route struct {
+	Rule    string      `json:"rule,omitzero"`    // that decided
+	Version string      `json:"version,omitzero"` // of the rules
+	TMS     string      `json:"tms,omitzero"`
+	Billing string      `json:"billing,omitzero"`
+	Finance string      `json:"finance,omitzero"`
+	Carrier CarrierCode `json:"carrier,omitzero"` // asked for where the order named none
 }
 
 // Place is as much of an address as rating and routing need.

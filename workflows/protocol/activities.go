@@ -28,6 +28,7 @@ var (
 type ClaimRequest struct {
 	Shipment freight.ShipmentID `json:"shipment"`
 	Picking  int64              `json:"picking"`
+	Load     *freight.Load      `json:"load,omitempty"` // instead of a delivery: its order is claimed
 }
 
 // StatusUpdate shows the shipment on its delivery and order. Odoo keeps the highest revision.
@@ -57,6 +58,7 @@ type StatusWritten struct {
 type ProofRequest struct {
 	Shipment  freight.ShipmentID    `json:"shipment"`
 	Picking   int64                 `json:"picking"`
+	Order     int64                 `json:"order,omitzero"` // where there is no delivery
 	Delivered time.Time             `json:"delivered"`
 	Documents []freight.DocumentRef `json:"documents"`
 }
@@ -102,6 +104,7 @@ type TransportCancel struct {
 	Tender   int                `json:"tender"`
 	Booking  string             `json:"booking"` // the TMS's number; "" where the request's reply was never seen
 	Reason   string             `json:"reason"`
+	Target   string             `json:"target,omitzero"` // by the shipment's route; "" is the default
 }
 
 // TransportCancelled is the TMS's answer.
@@ -121,6 +124,7 @@ type RatingRequest struct {
 	Weight   string              `json:"weight"` // kg, decimal
 	Pieces   int                 `json:"pieces"`
 	Charges  []freight.Charge    `json:"charges,omitempty"` // the carrier's, to be compared; empty for an estimate
+	Target   string              `json:"target,omitzero"`   // by the shipment's route; "" is the default
 }
 
 // DraftRequest gives the billing engine the invoice as validated, to be committed once for its key.
@@ -130,6 +134,7 @@ type DraftRequest struct {
 	RatingHash string               `json:"ratingHash"`
 	Contract   string               `json:"contract"`
 	Version    string               `json:"version"`
+	Target     string               `json:"target,omitzero"` // by the shipment's route; "" is the default
 }
 
 // Draft is the billing engine's side of the invoice.
@@ -144,6 +149,7 @@ type FinanceNotice struct {
 	Customer  freight.CustomerCode `json:"customer"`
 	OrderName string               `json:"orderName"`
 	Invoice   freight.Invoice      `json:"invoice"`
+	Target    string               `json:"target,omitzero"` // by the shipment's route; "" is the default
 }
 
 // FinanceReceipt is the finance platform's number for it.

@@ -20,7 +20,8 @@ import (
 // ShipmentInput starts a shipment, or carries it over to a fresh run.
 type ShipmentInput struct {
 	ID         freight.ShipmentID `json:"id"`
-	Picking    int64              `json:"picking"`          // stock.picking id
+	Picking    int64              `json:"picking"`          // stock.picking id; 0 for a load
+	Load       *freight.Load      `json:"load,omitempty"`   // what no delivery stands for
 	ReleasedBy string             `json:"releasedBy"`       // "odoo-scan", "odoo-hint", or a person
 	Terms      *freight.Terms     `json:"terms,omitempty"`  // nil: the story asks for them
 	Edition    int                `json:"edition,omitzero"` // the course of its story, set at its start and never changed

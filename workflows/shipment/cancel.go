@@ -115,7 +115,7 @@ func (r *run) cancelCarrier(ctx workflow.Context, wish freight.CancelRequest) (r
 	if r.s.Tenders == 0 {
 		return "", nil
 	}
-	q := protocol.TransportCancel{Shipment: r.s.ID, Tender: r.s.Tenders, Booking: r.s.Booking.Ref, Reason: wish.Reason}
+	q := protocol.TransportCancel{Shipment: r.s.ID, Tender: r.s.Tenders, Booking: r.s.Booking.Ref, Reason: wish.Reason, Target: r.s.Release.Route.TMS}
 	stop := step[protocol.TransportCancel, protocol.TransportCancelled]{
 		do: protocol.CancelCarrier, key: "cancel", summary: "stop " + tenderRef(r.s.Tenders), kind: freight.PartnerFailed,
 		in:   func() protocol.TransportCancel { return q },

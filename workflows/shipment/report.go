@@ -92,7 +92,7 @@ func (r *run) statusUpdate() protocol.StatusUpdate {
 		Revision: r.s.Revision, Report: r.s.Report(),
 	}
 	if docs := r.s.Unfiled(); len(docs) > 0 {
-		u.Proof = &protocol.ProofRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Delivered: r.s.Journey.At(freight.Delivered), Documents: docs}
+		u.Proof = &protocol.ProofRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order, Delivered: r.s.Journey.At(freight.Delivered), Documents: docs}
 	}
 	return u
 }

@@ -52,8 +52,10 @@ func (r *run) claim(ctx workflow.Context) error {
 		return nil
 	}
 	err := r.insist(ctx, step[protocol.ClaimRequest, freight.Release]{
-		do: protocol.ClaimDelivery, key: claimKey, summary: "delivery " + strconv.FormatInt(r.in.Picking, 10), kind: freight.PartnerFailed, ends: protocol.NotOurs,
-		in:   func() protocol.ClaimRequest { return protocol.ClaimRequest{Shipment: r.s.ID, Picking: r.in.Picking} },
+		do: protocol.ClaimDelivery, key: claimKey, summary: r.what(), kind: freight.PartnerFailed, ends: protocol.NotOurs,
+		in: func() protocol.ClaimRequest {
+			return protocol.ClaimRequest{Shipment: r.s.ID, Picking: r.in.Picking, Load: r.in.Load}
+		},
 		take: func(release freight.Release) { r.takeClaim(ctx, release) },
 	})
 	if err != nil && !isControl(err) {
@@ -63,11 +65,23 @@ func (r *run) claim(ctx workflow.Context) error {
 	return err
 }
 
+// what is what is claimed, in words.
+func (r *run) what() string {
+	if r.in.Load != nil {
+		return fmt.Sprintf("load %s of %s", r.in.Load.ID, r.in.Load.Source)
+	}
+	return "delivery " + strconv.FormatInt(r.in.Picking, 10)
+}
+
 func (r *run) takeClaim(ctx workflow.Context, release freight.Release) {
 	r.s.Release = release
 	r.s.Shown = r.s.Report() // the claim writes the first status
 	r.s.Unregistered = append(r.s.Unregistered, r.s.References()...)
-	r.note(ctx, freight.AuditClaimed, r.in.ReleasedBy, fmt.Sprintf("delivery %s of order %s", release.PickingName, release.OrderName))
+	what := "delivery " + release.PickingName
+	if r.in.Load != nil {
+		what = r.what()
+	}
+	r.note(ctx, freight.AuditClaimed, r.in.ReleasedBy, what+" of order "+release.OrderName)
 }
 
 func (r *run) readTerms(ctx workflow.Context) error {
@@ -117,6 +131,7 @@ func (r *run) ratingRequest(final bool) protocol.RatingRequest {
 	q := protocol.RatingRequest{
 		Shipment: r.s.ID, Contract: r.s.Terms.Contract, Carrier: r.s.Release.Carrier, ShipDate: r.s.Since,
 		Currency: r.s.Terms.Currency, ShipTo: r.s.Release.ShipTo, Weight: r.s.Release.Weight, Pieces: r.s.Release.Pieces,
+		Target: r.s.Release.Route.Billing,
 	}
 	if final {
 		q.Weight, q.Pieces = r.s.Carried()
@@ -233,7 +248,7 @@ func (r *run) commitDraft() asker {
 		do: protocol.CommitDraft, key: "draft", summary: r.s.Plan.Key, kind: freight.PartnerFailed,
 		in: func() protocol.DraftRequest {
 			v := r.s.Validation
-			return protocol.DraftRequest{Plan: *r.s.Plan, Customer: r.s.Release.Customer, RatingHash: v.RatingHash, Contract: v.Contract, Version: v.Version}
+			return protocol.DraftRequest{Plan: *r.s.Plan, Customer: r.s.Release.Customer, RatingHash: v.RatingHash, Contract: v.Contract, Version: v.Version, Target: r.s.Release.Route.Billing}
 		},
 		take: func(d protocol.Draft) { r.s.Draft = d.ID },
 	}
@@ -243,7 +258,7 @@ func (r *run) tellFinance(ctx workflow.Context) asker {
 	return step[protocol.FinanceNotice, protocol.FinanceReceipt]{
 		do: protocol.TellFinance, key: "finance", summary: r.s.Invoice.Number, kind: freight.PartnerFailed,
 		in: func() protocol.FinanceNotice {
-			return protocol.FinanceNotice{Key: r.s.Plan.Key, Shipment: r.s.ID, Customer: r.s.Release.Customer, OrderName: r.s.Release.OrderName, Invoice: *r.s.Invoice}
+			return protocol.FinanceNotice{Key: r.s.Plan.Key, Shipment: r.s.ID, Customer: r.s.Release.Customer, OrderName: r.s.Release.OrderName, Invoice: *r.s.Invoice, Target: r.s.Release.Route.Finance}
 		},
 		take: func(f protocol.FinanceReceipt) {
 			r.s.Told = f.Number

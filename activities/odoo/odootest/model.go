@@ -316,6 +316,9 @@ func (db *database) holds(model string, r row, term any) (bool, error) {
 }
 
 func compare(v, op, want any) (bool, error) {
+	if list, many := v.([]any); many && want == false {
+		v = len(list) > 0 // no records are false
+	}
 	switch op {
 	case "=":
 		return equal(v, want), nil

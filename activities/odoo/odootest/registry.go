@@ -89,7 +89,7 @@ func fromDeliveries(db *database, order row, name string) any {
 		for _, p := range db.rowsOf("sale.order", order, "picking_ids") {
 			all = append(all, ids(p[name])...)
 		}
-		return all
+		return append(all, ids(order[ownName(name)])...)
 	}
 	var said, named []string
 	for _, p := range db.rowsOf("sale.order", order, "picking_ids") {
@@ -101,12 +101,18 @@ func fromDeliveries(db *database, order row, name string) any {
 	}
 	switch len(said) {
 	case 0:
+		if own, _ := order[ownName(name)].(string); own != "" {
+			return own
+		}
 		return false
 	case 1:
 		return said[0]
 	}
 	return strings.Join(named, ", ")
 }
+
+// ownName is the field an order shows itself where no delivery shows anything.
+func ownName(name string) string { return strings.Replace(name, "x_waybill_", "x_waybill_own_", 1) }
 
 // mayDrop refuses to drop a field that a view shows, or another is computed from.
 func (db *database) mayDrop(f row) error {
@@ -175,21 +181,22 @@ func (db *database) reference(args []any) (any, error) {
 }
 
 // guard is the rule that Waybill's setup makes, where it was made: a claim is not overwritten, and no newer revision.
-func (db *database) guard(picking, values row) error {
+func (db *database) guard(model string, record, values row) error {
 	rules := db.where("base.automation", func(a row) bool {
 		m := db.row("ir.model", a["model_id"])
-		return a["trigger"] == "on_write" && a["active"] != false && m != nil && m["model"] == "stock.picking"
+		return a["trigger"] == "on_write" && a["active"] != false && m != nil && m["model"] == model
 	})
-	holder, _ := picking["x_waybill_shipment"].(string)
+	what := map[string]string{"stock.picking": "delivery", "sale.order": "order"}[model]
+	holder, _ := record["x_waybill_shipment"].(string)
 	if len(rules) == 0 || holder == "" {
 		return nil
 	}
 	if next, ok := values["x_waybill_shipment"].(string); ok && next != holder {
-		return business("delivery %v is carried by shipment %s", picking["name"], holder)
+		return business("%s %v is carried by shipment %s", what, record["name"], holder)
 	}
-	was, _ := picking["x_waybill_revision"].(int64)
+	was, _ := record["x_waybill_revision"].(int64)
 	if next, ok := values["x_waybill_revision"].(int64); ok && next < was {
-		return business("delivery %v shows a newer revision, %d", picking["name"], was)
+		return business("%s %v shows a newer revision, %d", what, record["name"], was)
 	}
 	return nil
 }

@@ -297,8 +297,8 @@ func (db *database) write(model string, of []any, values row) (any, error) {
 		if model == "account.move" && r["state"] == "posted" {
 			return nil, business("You cannot modify the following readonly fields on a posted move: %v", values)
 		}
-		if model == "stock.picking" {
-			if err := db.guard(r, values); err != nil {
+		if model == "stock.picking" || model == "sale.order" {
+			if err := db.guard(model, r, values); err != nil {
 				return nil, err
 			}
 		}

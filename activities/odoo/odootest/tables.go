@@ -83,6 +83,7 @@ func (db *database) buildMasters() {
 
 func (db *database) buildCompany() {
 	company := db.add("res.company", plain("sale_lock_date:date", "fiscalyear_lock_date:date", "tax_lock_date:date", "hard_lock_date:date", "tax_calculation_rounding_method:char", "weight_in_lbs:bool"))
+	company.fields["country_id"] = one("res.country")
 	company.fields["currency_id"], company.fields["account_sale_tax_id"] = one("res.currency"), one("account.tax")
 	for _, lock := range []string{"sale_lock_date", "fiscalyear_lock_date", "tax_lock_date", "hard_lock_date"} {
 		company.fields["user_"+lock] = kind{plain: "date", computed: func(db *database, r row) any { return db.userLock(r, lock) }}
@@ -130,6 +131,13 @@ func (db *database) buildSales() {
 	l.fields["tax_ids"] = kind{many: "account.tax"}
 	l.fields["qty_delivered"] = kind{plain: "float", computed: delivered}
 	l.fields["qty_invoiced"] = kind{plain: "float", computed: invoiced}
+	l.fields["qty_to_invoice"] = kind{plain: "float", computed: func(db *database, line row) any {
+		of := line["product_uom_qty"]
+		if db.row("product.product", line["product_id"])["invoice_policy"] == "delivery" {
+			of = delivered(db, line)
+		}
+		return rounded(float(of)-float(invoiced(db, line)), 2)
+	}}
 	l.fields["invoice_lines"] = kind{many: "account.move.line", computed: func(db *database, r row) any { return invoiceLines(db, r) }}
 }
 

@@ -34,7 +34,7 @@ type app struct {
 func Command(on *console.Console) *cobra.Command {
 	a := &app{Console: on}
 	c := console.Group("waybill", "See shipments, decide disputes, resolve exceptions",
-		a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver(), connectorcli.Command(on, time.Now))
+		a.list(), a.status(), a.release(), a.cancel(), a.dispute(), a.exception(), a.approver(), connectorcli.Command(on, time.Now), a.validate())
 	c.Long = "See shipments, decide disputes, resolve exceptions.\n\nTemporal is reached by its own settings: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a profile file."
 	a.JSONFlag(c)
 	f := c.PersistentFlags()
