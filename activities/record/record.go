@@ -35,6 +35,11 @@ type Keeper struct {
 	Approvers []Approver
 	Terms     func(freight.CustomerCode, string) (freight.Terms, error)
 	Now       func() time.Time
+
+	// Grace is how long scans wait for their shipment before people are shown them.
+	Grace time.Duration
+	// SourceOwner is who answers for a source and how they are reached; "" where nobody is configured. Nil: for none.
+	SourceOwner func(source string) (owner, contact string)
 }
 
 // Record brings the store up to date; again changes nothing.
