@@ -175,8 +175,10 @@ func TestAssigningTwiceAtOnceAndAgainPlacesEachScanOnce(t *testing.T) {
 		if n, err := s.VerifyChain(t.Context(), store.TrailOf("tms")); n != 1 || err != nil {
 			t.Error(n, err)
 		}
-		if a := admit(t, s, scan("d", number)); a.New != 1 {
-			t.Errorf("the number is not registered: %+v", a)
+		old := scan("e", number)
+		old.Scan.OccurredAt = early.Scan.OccurredAt
+		if a := admit(t, s, scan("d", number), old); a.New != 2 {
+			t.Errorf("the number is not registered from the first scan on that waited: %+v", a)
 		}
 	})
 }
