@@ -1,8 +1,10 @@
 package shipment_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,5 +97,39 @@ func TestCleanShipmentStaysCheap(t *testing.T) {
 				t.Errorf("want at most %d actions, 220 events, 40,000 bytes", tt.limit)
 			}
 		})
+	}
+}
+
+// TestSixtyFourKilobytesOfChargesStayFarUnderTemporalsLimits has a carrier bill as many and as long lines as one may. A
+// POD of any size is in a history by its hash alone.
+func TestSixtyFourKilobytesOfChargesStayFarUnderTemporalsLimits(t *testing.T) {
+	const (
+		warned  = 512 << 10  // of one event's payload, by the server; it refuses 2 MiB
+		refused = 50_000_000 // of a history
+	)
+	l := newServer(t, nil)
+	l.start(terms())
+	l.quiet()
+	var lines []freight.Charge
+	for i := range 250 {
+		c := charged(freight.Linehaul, "80.00")
+		c.RawCode = fmt.Sprintf("%03d", i) + strings.Repeat("x", 160)
+		lines = append(lines, c)
+	}
+	bill := carrierBill(time.Now(), "C1", lines...)
+	if text, err := json.Marshal(bill); err != nil || len(text) < 64<<10 {
+		t.Fatalf("only %d bytes of charges (%v)", len(text), err)
+	}
+	proof := pod(time.Now())
+	proof.Documents[0].Size = 3 << 20
+	l.send(append(delivered(time.Now())[:5], proof, bill)...)
+	l.finish()
+	h, largest := historytest.History(t, l.c, id, ""), 0
+	for _, e := range h.GetEvents() {
+		largest = max(largest, proto.Size(e))
+	}
+	t.Logf("largest event %d bytes, history %d", largest, proto.Size(h))
+	if largest > warned/2 || proto.Size(h) > refused/20 {
+		t.Errorf("largest event %d bytes, history %d: want at most %d and %d", largest, proto.Size(h), warned/2, refused/20)
 	}
 }
