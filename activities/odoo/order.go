@@ -199,9 +199,9 @@ func (s *Status) CancelledOrders(ctx context.Context, after int64, limit int) ([
 func addService(b *freight.Billable, p, line rec, bills bills) {
 	quantity := add(line.dec("qty_to_invoice"), bills.ours)
 	switch {
-	case sign(quantity) <= 0:
-	case bills.draft != "":
+	case bills.draft != "": // Odoo counts it as invoiced already
 		b.Blockers = append(b.Blockers, draftText(bills.draft, line))
+	case sign(quantity) <= 0:
 	default:
 		addBillable(b, p, line, quantity)
 	}
