@@ -4,6 +4,7 @@ package record
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,6 +36,8 @@ type Keeper struct {
 	Approvers []Approver
 	Terms     func(freight.CustomerCode, string) (freight.Terms, error)
 	Now       func() time.Time
+	// Forgot hears that the store lacks what came before a record: a backup was restored. nil: nobody hears of it.
+	Forgot func(context.Context, error) error
 
 	// Grace is how long scans wait for their shipment before people are shown them.
 	Grace time.Duration
@@ -45,6 +48,9 @@ type Keeper struct {
 // Record brings the store up to date; again changes nothing.
 func (k *Keeper) Record(ctx context.Context, q protocol.RecordRequest) (protocol.Recorded, error) {
 	last, err := k.Store.Record(ctx, store.Entry{View: q.View, Audits: q.Audits, References: q.References, Final: q.Final})
+	if errors.Is(err, store.ErrGap) && k.Forgot != nil {
+		err = errors.Join(err, k.Forgot(ctx, err))
+	}
 	if err != nil {
 		return protocol.Recorded{}, protocol.Transient.Of(err)
 	}
