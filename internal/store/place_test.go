@@ -211,12 +211,12 @@ func queueDone(t testing.TB, s *store.Store, clock *storetest.Clock) bool {
 	return u.Done()
 }
 
-func TestWhatCameWithoutAReferenceIsSuppliedOrWaivedByItsDelivery(t *testing.T) {
+func TestWhatCameWithoutAUsableReferenceIsSuppliedOrWaivedByItsDelivery(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, clock := open(t, db)
 		register(t, s, "acme-1", ref(freight.RefOrder, "", "S1"))
 		admit(t, s, scan("a"))
-		admit(t, s, scan("b"))
+		admit(t, s, scan("b", ref(freight.RefPRO, "UPS", strings.Repeat("9", 300)))) // nobody could name it
 		w := queue(t, s, clock.Now().Add(hour)).Waiting
 		if len(w) != 2 || !strings.HasPrefix(w[0].Reference, "delivery/") || w[0].Why != "it names no shipment" {
 			t.Fatalf("%+v", w)

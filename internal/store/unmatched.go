@@ -83,13 +83,13 @@ func scanWaiting(r *sql.Rows) (*waiting, error) {
 	return &w, nil
 }
 
-// underDelivery is what a person names scans by that came without a reference, before the delivery's number.
+// underDelivery is what a person names scans by that came without a reference they could name, before the delivery's number.
 const underDelivery = "delivery/"
 
 // mostTelling is the reference that a person knows a scan by.
 func (p *placement) mostTelling() (freight.Reference, bool) {
 	for _, k := range telling() {
-		if i := slices.IndexFunc(p.refs, func(r freight.Reference) bool { return r.Kind == k && r.Value != "" }); i >= 0 {
+		if i := slices.IndexFunc(p.refs, func(r freight.Reference) bool { return r.Kind == k && freight.Nameable(r.Value) }); i >= 0 {
 			return p.refs[i], true
 		}
 	}

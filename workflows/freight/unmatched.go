@@ -62,10 +62,13 @@ type PlaceRequest struct {
 	Reason    string     `json:"reason"` // required: it is kept for auditors
 }
 
+// Nameable reports whether a person can name something by this text in a PlaceRequest: it has 1 to 200 bytes.
+func Nameable(text string) bool { return text != "" && len(text) <= longestText }
+
 // Check says what is wrong with a request's form; nil for nothing.
 func (q PlaceRequest) Check() error {
 	switch {
-	case q.ID == "" || q.Source == "" || q.Reference == "" || max(len(q.ID), len(q.Source), len(q.Reference)) > longestText:
+	case !Nameable(q.ID) || !Nameable(q.Source) || !Nameable(q.Reference):
 		return fmt.Errorf("id, source and reference of 1 to %d bytes are required", longestText)
 	case q.Action != Assign && q.Action != Discard:
 		return fmt.Errorf("action %q: want %s or %s", q.Action, Assign, Discard)
