@@ -99,11 +99,12 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.calls[number]++
 	v, known := p.parcels[number]
-	var t Trouble
-	if p.trouble != nil {
-		t = p.trouble(number)
-	}
+	trouble := p.trouble
 	p.mu.Unlock()
+	var t Trouble
+	if trouble != nil {
+		t = trouble(number)
+	}
 	switch {
 	case t.Status != 0:
 		if t.RetryAfter > 0 {

@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"waybill/workflows/freight"
@@ -72,6 +73,7 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 		}
 		b.Readings = append(b.Readings, r)
 	}
+	slices.SortStableFunc(b.Readings, func(a, b Reading) int { return a.At.Time.Compare(b.At.Time) }) // a history is told from its beginning
 	return t.withoutEvents(zs, b, base, at), nil
 }
 
