@@ -30,16 +30,19 @@ type PullCarrier struct {
 	Name    string              `mapstructure:"name"` // that the source has for it; "": the code in lower case
 }
 
-// Settled is p with the values of what it does not say: after 12 hours, 1 hour where the source is silent itself, until 14
+// Settled is p with the values of what it does not say: after 12 hours, at most 1 hour where the source is silent itself, until 14
 // days after the promise, 1 a second.
 func (p Pull) Settled() Pull {
 	for _, d := range []struct {
 		at    *time.Duration
 		usual time.Duration
-	}{{&p.After, 12 * time.Hour}, {&p.AfterSilent, time.Hour}, {&p.Until, 14 * 24 * time.Hour}, {&p.Timeout, 20 * time.Second}} {
+	}{{&p.After, 12 * time.Hour}, {&p.Until, 14 * 24 * time.Hour}, {&p.Timeout, 20 * time.Second}} {
 		if *d.at == 0 {
 			*d.at = d.usual
 		}
+	}
+	if p.AfterSilent == 0 {
+		p.AfterSilent = min(time.Hour, p.After)
 	}
 	if p.PerSecond == 0 {
 		p.PerSecond = 1
