@@ -12,7 +12,7 @@ import (
 // invoiceSpec is what is read of an invoice: all that makes it what was validated, and again what its lines bill.
 var invoiceSpec = func() spec {
 	product := with(spec{}, "taxes_id", with(fields("company_id"), "replacing_tax_ids", fields("fiscal_position_ids")))
-	billed := with(fields("is_delivery", "qty_delivered", "qty_invoiced"), "product_uom_id", fields("factor"))
+	billed := with(fields("is_delivery", "qty_delivered", "qty_invoiced", "qty_to_invoice"), "product_uom_id", fields("factor"))
 	billed = with(billed, "invoice_lines", billsSpec)
 	line := fields("display_type", "name", "quantity", "price_unit", "discount", "price_subtotal", "product_uom_id")
 	line = with(line, "product_id", product)
@@ -216,12 +216,21 @@ func (a posting) overbills(move rec) string {
 				return draftText(b.draft, l)
 			case sold.flag("is_delivery") && sign(others) > 0:
 				return "the order's delivery line has been invoiced since validation"
-			case !sold.flag("is_delivery") && sign(subtract(subtract(sold.dec("qty_delivered"), others), l.dec("quantity"))) < 0:
-				return fmt.Sprintf("%s of %q are delivered, and %s of them were invoiced since validation", sold.dec("qty_delivered"), l.str("name"), others)
+			case !sold.flag("is_delivery") && sign(subtract(subtract(a.earned(sold), others), l.dec("quantity"))) < 0:
+				return fmt.Sprintf("%s of %q are delivered, and %s of them were invoiced since validation", a.earned(sold), l.str("name"), others)
 			}
 		}
 	}
 	return ""
+}
+
+// earned is how much of a line of the order may be billed in all: what was delivered of it or, where no delivery stands
+// for the order, what Odoo counts as billed and to be billed.
+func (a posting) earned(sold rec) string {
+	if a.plan.Picking == 0 {
+		return add(sold.dec("qty_invoiced"), sold.dec("qty_to_invoice"))
+	}
+	return sold.dec("qty_delivered")
 }
 
 // taxed decides by the taxes of a draft that is otherwise the plan.

@@ -177,16 +177,9 @@ func (s *Status) ReleasedOrders(ctx context.Context, since time.Time, after int6
 		[]any{"state", "=", "sale"}, []any{"carrier_id", "!=", false}, []any{"picking_ids", "=", false}, []any{fieldShipment, "=", false},
 		[]any{"create_date", ">=", since.UTC().Format(timeForm)}, []any{"id", ">", after},
 	}
-	order := with(fields("name"), "currency_id", fields("name"))
-	order = with(order, "partner_invoice_id", with(spec{}, "commercial_partner_id", fields("ref")))
-	v, err := s.Odoo.Call(ctx, "sale.order", "web_search_read", []any{domain, map[string]any(order)}, map[string]any{"limit": limit, "order": "id"})
+	rs, err := s.released(ctx, "sale.order", domain, releasedOrder(), limit)
 	if err != nil {
-		return nil, cross(err)
-	}
-	m, _ := v.(map[string]any)
-	rs, err := records(m["records"])
-	if err != nil {
-		return nil, cross(err)
+		return nil, err
 	}
 	var out []ReleasedOrder
 	for _, o := range rs {
@@ -206,9 +199,9 @@ func (s *Status) CancelledOrders(ctx context.Context, after int64, limit int) ([
 func addService(b *freight.Billable, p, line rec, bills bills) {
 	quantity := add(line.dec("qty_to_invoice"), bills.ours)
 	switch {
-	case sign(quantity) <= 0:
-	case bills.draft != "":
+	case bills.draft != "": // Odoo counts it as invoiced already
 		b.Blockers = append(b.Blockers, draftText(bills.draft, line))
+	case sign(quantity) <= 0:
 	default:
 		addBillable(b, p, line, quantity)
 	}

@@ -24,16 +24,9 @@ func (s *Status) Released(ctx context.Context, since time.Time, after int64, lim
 		[]any{"picking_type_code", "=", "outgoing"}, []any{"state", "not in", []any{"draft", "cancel"}}, []any{"sale_id.state", "=", "sale"},
 		[]any{fieldShipment, "=", false}, []any{"create_date", ">=", since.UTC().Format(timeForm)}, []any{"id", ">", after},
 	}
-	order := with(fields("name"), "currency_id", fields("name"))
-	order = with(order, "partner_invoice_id", with(spec{}, "commercial_partner_id", fields("ref")))
-	v, err := s.Odoo.Call(ctx, "stock.picking", "web_search_read", []any{domain, map[string]any(with(spec{}, "sale_id", order))}, map[string]any{"limit": limit, "order": "id"})
+	rs, err := s.released(ctx, "stock.picking", domain, with(spec{}, "sale_id", releasedOrder()), limit)
 	if err != nil {
-		return nil, cross(err)
-	}
-	m, _ := v.(map[string]any)
-	rs, err := records(m["records"])
-	if err != nil {
-		return nil, cross(err)
+		return nil, err
 	}
 	var out []Released
 	for _, r := range rs {
@@ -42,6 +35,22 @@ func (s *Status) Released(ctx context.Context, since time.Time, after int64, lim
 		out = append(out, Released{Picking: r.id("id"), OrderName: order.str("name"), Customer: CustomerCode(c.str("ref"), c.id("id")), Currency: order.sub("currency_id").str("name")})
 	}
 	return out, nil
+}
+
+// releasedOrder is what the start of a shipment says of its order.
+func releasedOrder() spec {
+	order := with(fields("name"), "currency_id", fields("name"))
+	return with(order, "partner_invoice_id", with(spec{}, "commercial_partner_id", fields("ref")))
+}
+
+func (s *Status) released(ctx context.Context, model string, domain []any, of spec, limit int) ([]rec, error) {
+	v, err := s.Odoo.Call(ctx, model, "web_search_read", []any{domain, map[string]any(of)}, map[string]any{"limit": limit, "order": "id"})
+	if err != nil {
+		return nil, cross(err)
+	}
+	m, _ := v.(map[string]any)
+	rs, err := records(m["records"])
+	return rs, cross(err)
 }
 
 // Cancelled is a carried delivery that Odoo has cancelled.

@@ -2,9 +2,11 @@ package record
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"waybill/internal/store"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
@@ -14,15 +16,18 @@ import (
 const besideWithin = 2 * time.Second
 
 // beside records what came with a call, and reports whether it could. A store that is down holds up neither tender nor
-// money: the story then says it later, in a record of its own.
-func (k *Keeper) beside(ctx context.Context, q *protocol.RecordRequest) bool {
+// money: the story then says it later, in a record of its own. One that has forgotten what it was told is an error.
+func (k *Keeper) beside(ctx context.Context, q *protocol.RecordRequest) (bool, error) {
 	if q == nil {
-		return false
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, besideWithin)
 	defer cancel()
 	_, err := k.Record(ctx, *q)
-	return err == nil
+	if errors.Is(err, store.ErrGap) {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // Tendering is a request to the TMS that leaves the shipment's references in the store, with the PRO of the booking.
@@ -36,14 +41,19 @@ func (k *Keeper) Tendering(request func(context.Context, protocol.TransportReque
 		if b.PRO != "" {
 			said.References = append(slices.Clone(said.References), freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
 		}
-		return protocol.Booked{Booking: b, Recorded: k.beside(ctx, &said)}, nil
+		recorded, _ := k.beside(ctx, &said) // the truck is asked for: that it is not recorded is said by the story's own record
+		return protocol.Booked{Booking: b, Recorded: recorded}, nil
 	}
 }
 
-// Posting is a posting whose validation and intent are in the store before it is tried.
+// Posting is a posting whose validation and intent are in the store before it is tried. On a store that has forgotten
+// what came before them, nothing is posted.
 func (k *Keeper) Posting(post func(context.Context, freight.InvoicePlan) (freight.Invoice, error)) func(context.Context, protocol.PostingRequest) (protocol.Posted, error) {
 	return func(ctx context.Context, q protocol.PostingRequest) (protocol.Posted, error) {
-		recorded := k.beside(ctx, q.Record)
+		recorded, err := k.beside(ctx, q.Record)
+		if err != nil {
+			return protocol.Posted{}, err
+		}
 		inv, err := post(ctx, q.InvoicePlan)
 		return protocol.Posted{Invoice: inv, Recorded: recorded}, err
 	}

@@ -105,6 +105,21 @@ func TestIntentIsInTheStoreBeforeAnythingIsPosted(t *testing.T) {
 	})
 }
 
+func TestNothingIsPostedOnAStoreThatForgotWhatCameBefore(t *testing.T) {
+	each(t, func(w *world) {
+		posted, heard := false, 0
+		w.keeper.Forgot = func(context.Context, error) error { heard++; return nil }
+		post := w.keeper.Posting(func(context.Context, freight.InvoicePlan) (freight.Invoice, error) {
+			posted = true
+			return freight.Invoice{}, nil
+		})
+		_, err := post(w.Context(), protocol.PostingRequest{Record: said(4, freight.AuditIntent)})
+		if protocol.FaultOf(err) != protocol.Transient || posted || heard != 1 {
+			w.Errorf("posted %t, heard %d times, %v; want it tried again once the store has learned", posted, heard, err)
+		}
+	})
+}
+
 // TestStoreThatIsDownHoldsUpNeitherTenderNorMoney closes the store.
 func TestStoreThatIsDownHoldsUpNeitherTenderNorMoney(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {

@@ -4,6 +4,7 @@ package record
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,11 +36,16 @@ type Keeper struct {
 	Approvers []Approver
 	Terms     func(freight.CustomerCode, string) (freight.Terms, error)
 	Now       func() time.Time
+	// Forgot hears that the store lacks what came before a record: a backup was restored. nil: nobody hears of it.
+	Forgot func(context.Context, error) error
 }
 
 // Record brings the store up to date; again changes nothing.
 func (k *Keeper) Record(ctx context.Context, q protocol.RecordRequest) (protocol.Recorded, error) {
 	last, err := k.Store.Record(ctx, store.Entry{View: q.View, Audits: q.Audits, References: q.References, Final: q.Final})
+	if errors.Is(err, store.ErrGap) && k.Forgot != nil {
+		err = errors.Join(err, k.Forgot(ctx, err))
+	}
 	if err != nil {
 		return protocol.Recorded{}, protocol.Transient.Of(err)
 	}

@@ -17,7 +17,6 @@ import (
 	"waybill/internal/cluster"
 	"waybill/internal/store"
 	"waybill/workflows/freight"
-	"waybill/workflows/protocol"
 )
 
 // ErrOlder means that the store is older than Temporal.
@@ -149,26 +148,20 @@ func (f *Fence) grow(ctx context.Context, since time.Duration) error {
 	return cluster.RaiseStoreMark(ctx, f.Temporal, f.Tenant, m.N)
 }
 
-// Watch is an activity that keeps what stories say. One that finds its predecessor gone has found a restored backup
-// that is younger than the last mark: Temporal's is raised, so that every worker stops.
-func (f *Fence) Watch(record func(context.Context, protocol.RecordRequest) (protocol.Recorded, error)) func(context.Context, protocol.RecordRequest) (protocol.Recorded, error) {
-	return func(ctx context.Context, q protocol.RecordRequest) (protocol.Recorded, error) {
-		out, err := record(ctx, q)
-		if !errors.Is(err, store.ErrGap) {
-			return out, err
-		}
-		f.Log.Error("record_missing", zap.String("shipment", string(q.View.Shipment)), zap.Error(err))
-		m, fault := f.Store.Mark(ctx)
-		if fault == nil {
-			fault = cluster.RaiseStoreMark(ctx, f.Temporal, f.Tenant, m.N+1)
-		}
-		if fault != nil {
-			return out, errors.Join(err, fault) // it is tried again
-		}
-		select {
-		case f.found <- struct{}{}:
-		default:
-		}
-		return out, err
+// Forgot hears that the store lacks what came before a record: a backup was restored that is younger than the last mark.
+// Temporal's is raised, so that every worker stops.
+func (f *Fence) Forgot(ctx context.Context, why error) error {
+	f.Log.Error("record_missing", zap.Error(why))
+	m, err := f.Store.Mark(ctx)
+	if err == nil {
+		err = cluster.RaiseStoreMark(ctx, f.Temporal, f.Tenant, m.N+1)
 	}
+	if err != nil {
+		return err // the record is tried again
+	}
+	select {
+	case f.found <- struct{}{}:
+	default:
+	}
+	return nil
 }

@@ -72,7 +72,7 @@ func TestRecordWhosePredecessorIsGoneStopsEveryWorker(t *testing.T) {
 	kept := make(chan error, 1)
 	go func() { kept <- f.Keep(t.Context()) }()
 	within(t, "a mark in Temporal", func() bool { n, err := cluster.StoreMark(t.Context(), c, "acme"); return err == nil && n == 1 })
-	keep := f.Watch((&record.Keeper{Store: s, Now: time.Now}).Record)
+	keep := (&record.Keeper{Store: s, Now: time.Now, Forgot: f.Forgot}).Record
 	q := protocol.RecordRequest{View: freight.View{Shipment: "acme-1", Revision: 1}, Audits: []freight.AuditEntry{{N: 4, Kind: freight.AuditClosed}}}
 	if _, err := keep(t.Context(), q); protocol.FaultOf(err) != protocol.Transient {
 		t.Errorf("the record is not tried again: %v", err)

@@ -67,6 +67,9 @@ const (
 	leaseSpan = 10 * time.Second
 	// atOnce is how many shipments are told at a time.
 	atOnce = 8
+	// longestRest bounds how long nothing is sent after a look that took as long: a quarter of a second more is no delay that
+	// anyone sees on an order.
+	longestRest = 250 * time.Millisecond
 	// faultPause is how long nothing is tried where nothing could be done: the database is down.
 	faultPause = time.Second
 	// longestWait bounds how long a shipment is left alone that cannot be found in Temporal.
@@ -92,13 +95,24 @@ func (r *Relay) Run(ctx context.Context) error {
 	})
 	both.Go(func() {
 		r.repeat(ctx, filed, func() (time.Duration, error) {
+			began := time.Now()
 			_, err := r.send(ctx)
+			rest(ctx, min(time.Since(began), longestRest))
 			wait, fault := r.untilDue(ctx)
 			return wait, errors.Join(err, fault)
 		})
 	})
 	both.Wait()
 	return nil
+}
+
+// rest waits, whatever comes in. What comes meanwhile goes with one signal: the more there is to tell, the fewer signals
+// a scan costs, and the more of the machine is left to whoever takes deliveries.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 func tell(c chan<- struct{}) {

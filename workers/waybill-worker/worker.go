@@ -127,8 +127,9 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 		h.tracking, faults[7] = puller.Trackers(c, calls)
 	}
 	h.routing, faults[6] = routes(c)
-	if h.store != nil && h.temporal != nil {
+	if h.store != nil && h.temporal != nil && h.keeper != nil {
 		h.fence = fence.New(fence.Options{Temporal: h.temporal, Store: h.store, Tenant: c.Tenant, Every: c.Store.MarkEvery, Log: log})
+		h.keeper.Forgot = h.fence.Forgot
 	}
 	return h, errors.Join(faults[:]...)
 }
@@ -362,7 +363,7 @@ func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {
 }
 
 func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
-	protocol.Record.Serve(w, guarded(g, h.fence.Watch(h.keeper.Record)))
+	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
 	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 }

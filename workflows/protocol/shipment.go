@@ -30,6 +30,10 @@ type ShipmentInput struct {
 
 // Carrying is the edition from which the tender and the posting carry their record to the store, delivery and proof are
 // recorded as one, and a closed shipment is known by its workflow being complete.
+//
+// An edition is a course that whoever starts a shipment chooses, and costs the shipment no action, as a marker of a version
+// would. Its release must know the course before any starts on it: a release adds a course, and the next one starts it, so
+// that either can be rolled back while shipments of both are under way.
 const Carrying = 1
 
 // ShipmentResult is what a closed shipment leaves in Temporal.
@@ -170,7 +174,7 @@ func ShipmentStart(in ShipmentInput, customer freight.CustomerCode, orderName st
 
 // StartShipment starts a shipment; started is false where its id has been used, running or not.
 func StartShipment(ctx context.Context, c client.Client, in ShipmentInput, customer freight.CustomerCode, orderName string) (started bool, err error) {
-	in.Edition = Carrying
+	in.Edition = Edition
 	_, err = c.ExecuteWorkflow(ctx, ShipmentStart(in, customer, orderName), Shipment.Name, in)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {
@@ -191,7 +195,7 @@ type Reopener interface {
 // closes again when nothing is left to decide. Where it runs, the scans just go there, so that repeating this does
 // no harm.
 func ReopenShipment(ctx context.Context, c Reopener, final freight.Shipment, b ScanBatch) error {
-	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final, Edition: Carrying}
+	in := ShipmentInput{ID: final.ID, Picking: final.Release.Picking, ReleasedBy: "late-scan", Resume: &final, Edition: Edition}
 	o := ShipmentStart(in, final.Release.Customer, final.Release.OrderName)
 	o.WorkflowIDReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	o.WorkflowIDConflictPolicy, o.WorkflowExecutionErrorWhenAlreadyStarted = enumspb.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED, false
