@@ -29,6 +29,8 @@ type Options struct {
 	URL     string                 // without the path
 	Token   func() (string, error) // read anew for each call, so that a renewed one holds at once
 	Timeout time.Duration          // of one call; 0: 20 s
+	// Authorize is the header that carries the token, and its value. nil: Authorization, "Bearer " and the token.
+	Authorize func(token string) (header, value string)
 	// Observe is told of every call. The operation is the method and the path's template, such as
 	// "POST /v1/invoice-drafts/{id}/commit": as many as the contract has, however many calls there are.
 	Observe func(operation string, took time.Duration, err error)
@@ -46,6 +48,9 @@ func New(o Options) *Client {
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration, error) {}
 	}
+	if o.Authorize == nil {
+		o.Authorize = func(token string) (header, value string) { return "Authorization", "Bearer " + token }
+	}
 	o.URL = strings.TrimSuffix(o.URL, "/")
 	return &Client{o: o, http: &http.Client{Timeout: o.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
@@ -55,7 +60,9 @@ type Call struct {
 	Method   string
 	Path     string             // as the contract has it: "/v1/invoice-drafts/{id}"
 	ID       string             // what {id} stands for; a path that has it is not called without
+	Fill     map[string]string  // what other words in braces stand for, in the path or in a query that is part of it
 	Query    url.Values         // nil for none
+	Search   bool               // whatever form a 404 has, it says that nothing is known of what was asked
 	Key      string             // Idempotency-Key, printable ASCII; "" for reads
 	Shipment freight.ShipmentID // for the partner's own logs
 	Body     any                // nil for none
@@ -96,7 +103,8 @@ func (c *Client) do(ctx context.Context, call Call, out any) error {
 	case len(body) > bodyLimit:
 		return protocol.Poison.Of(fmt.Errorf("the %s answered %s with more than %d MiB", c.o.Name, call.operation(), bodyLimit>>20))
 	case resp.StatusCode >= http.StatusMultipleChoices:
-		return c.refused(call, resp, problemOf(resp, body, token))
+		_, value := c.o.Authorize(token)
+		return c.refused(call, resp, problemOf(resp, body, token, value))
 	case out == nil:
 		return nil
 	}
@@ -137,7 +145,7 @@ func (c *Client) request(ctx context.Context, call Call, token string) (*http.Re
 	if err != nil {
 		return nil, protocol.Configuration.Of(fmt.Errorf("the url of the %s cannot be read: correct it in the configuration", c.o.Name)) // err repeats it, with whatever it holds
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set(c.o.Authorize(token))
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	if call.Body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -159,6 +167,12 @@ func (c *Client) target(call Call) (string, error) {
 			return "", protocol.Poison.Of(fmt.Errorf("the %s gave %q as an id", c.o.Name, call.ID))
 		}
 		path = strings.Replace(path, "{id}", url.PathEscape(call.ID), 1)
+	}
+	for word, value := range call.Fill {
+		if value == "" || value == "." || value == ".." {
+			return "", protocol.Poison.Of(fmt.Errorf("%q stands for the %s in %s, which the %s cannot be asked", value, word, call.operation(), c.o.Name))
+		}
+		path = strings.ReplaceAll(path, "{"+word+"}", strings.ReplaceAll(url.QueryEscape(value), "+", "%20"))
 	}
 	if len(call.Query) > 0 {
 		path += "?" + call.Query.Encode()
@@ -182,7 +196,7 @@ func (c *Client) unanswered(err error) error {
 
 // problemOf reads why a call was refused. Where there is no problem document, the status is all there is: it has no
 // Code.
-func problemOf(resp *http.Response, body []byte, token string) *Problem {
+func problemOf(resp *http.Response, body []byte, secrets ...string) *Problem {
 	p := &Problem{}
 	if json.Unmarshal(body, p) != nil {
 		p = &Problem{}
@@ -191,7 +205,9 @@ func problemOf(resp *http.Response, body []byte, token string) *Problem {
 		p.Title = resp.Status + ", without saying why"
 	}
 	p.Status = resp.StatusCode
-	p.hide(token)
+	for _, secret := range secrets {
+		p.hide(secret)
+	}
 	return p
 }
 
@@ -208,6 +224,8 @@ func (c *Client) refused(call Call, resp *http.Response, p *Problem) error {
 		return protocol.Configuration.Of(fmt.Errorf("%w: it does not take the token for the %s: renew it in the configuration", err, c.o.Name))
 	case code == http.StatusForbidden:
 		return protocol.Configuration.Of(fmt.Errorf("%w: the token for the %s may not %s: give it the right there", err, c.o.Name, call.operation()))
+	case call.Search && code == http.StatusNotFound:
+		return protocol.Rejected.Of(err)
 	case p.Code == "" && (code == http.StatusNotFound || code == http.StatusMethodNotAllowed):
 		return protocol.Configuration.Of(fmt.Errorf("%w: it has no %s: correct its url in the configuration", err, call.operation()))
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= http.StatusInternalServerError, p.Retryable:

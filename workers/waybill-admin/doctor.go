@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"waybill/starters/bridge/connectors/declared"
 	"waybill/workers/doctor"
 	"waybill/workers/fence"
+	"waybill/workers/puller"
 )
 
 func (a *app) doctor() *cobra.Command {
@@ -43,6 +45,13 @@ func examine(ctx context.Context, c *config.Config) (missing []string) {
 	_, err := config.LoadPolicies(c.Policies.File)
 	said(err)
 	p := patient(c)
+	trackers, err := puller.Trackers(c, nil)
+	said(err)
+	for i, v := range c.Pull {
+		if t, ok := trackers[v.Source]; ok {
+			p.Partners = append(p.Partners, doctor.Partner{Key: fmt.Sprintf("pull[%d]", i), Ask: t.Client.Check})
+		}
+	}
 	catalog, err := declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
 	said(err)
 	p.Sources = declared.Sources{Catalog: catalog, Named: c.ConnectorNames()}
@@ -62,6 +71,9 @@ func examine(ctx context.Context, c *config.Config) (missing []string) {
 		p.Compare = fence.New(fence.Options{Temporal: p.Temporal, Store: p.Store, Tenant: c.Tenant, Log: zap.NewNop()}).Compare
 	}
 	missing = append(missing, p.Lacks(ctx)...)
+	if p.Store != nil {
+		missing = append(missing, puller.Silences(ctx, p.Store, c.Bridge.Sources, c.Silence.After, time.Now())...)
+	}
 	urls := map[string]string{"odoo": c.Odoo.URL, "billing": c.Billing.URL, "tms": c.TMS.URL, "finance": c.Finance.URL}
 	return append(append(missing, doctor.Clocks(ctx, urls, time.Now)...), doctor.Disk(c.Store.URL)...)
 }

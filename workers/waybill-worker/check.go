@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -87,6 +88,13 @@ func (h *house) lacks(ctx context.Context) []string {
 	}
 	for id, ask := range h.targets.probes {
 		p.Partners = append(p.Partners, doctor.Partner{Key: "target " + id, Ask: ask})
+	}
+	for i, c := range h.config.Pull {
+		t, ok := h.tracking[c.Source]
+		if !ok {
+			continue // said when it was opened
+		}
+		p.Partners = append(p.Partners, doctor.Partner{Key: fmt.Sprintf("pull[%d]", i), Ask: t.Client.Check})
 	}
 	if h.catalog != nil {
 		p.Sources = h.sources()

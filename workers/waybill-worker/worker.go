@@ -32,6 +32,7 @@ import (
 	"waybill/workers/fence"
 	"waybill/workers/guard"
 	"waybill/workers/notifier"
+	"waybill/workers/puller"
 	"waybill/workers/relay"
 	"waybill/workers/scout"
 	"waybill/workflows/dispute"
@@ -81,6 +82,8 @@ type house struct {
 	keeper  *record.Keeper
 	targets targets
 
+	tracking map[string]puller.Tracker // by the source that is asked
+
 	guards map[string]*guard.Guard // by task queue
 	fence  *fence.Fence            // nil without store or Temporal
 }
@@ -112,7 +115,7 @@ func run(ctx context.Context, on *console.Console, file string) error {
 // open opens all that can be, and says what could not.
 func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error) {
 	h := &house{config: c, log: log, metrics: prometheus.NewRegistry()}
-	var faults [7]error
+	var faults [8]error
 	h.policies, faults[0] = config.LoadPolicies(c.Policies.File)
 	h.store, faults[1] = store.Open(ctx, c.Store.URL, store.WithSubscribers(notifier.Subscriptions(c.Subscribers), notify.Renderer(c.Tenant)))
 	h.catalog, faults[5] = declared.OpenCatalog(c.Connectors.Folder, c.Connectors.Tests, time.Now)
@@ -122,6 +125,7 @@ func open(ctx context.Context, c *config.Config, log *zap.Logger) (*house, error
 	calls, err := telemetry.Calls(h.metrics)
 	if faults[4] = err; err == nil {
 		h.connect(calls)
+		h.tracking, faults[7] = puller.Trackers(c, calls)
 	}
 	h.routing, faults[6] = routes(c)
 	if h.store != nil && h.temporal != nil && h.keeper != nil {
@@ -195,9 +199,11 @@ func (h *house) work(ctx context.Context) error {
 		return err // the configuration was checked
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	if err := h.watch(ctx); err != nil {
+	metrics, err := guard.NewMetrics(h.metrics)
+	if err != nil {
 		return err
 	}
+	h.watch(ctx, metrics)
 	ws, err := h.workers()
 	if err != nil {
 		return err
@@ -213,6 +219,9 @@ func (h *house) work(ctx context.Context) error {
 	strays := &relay.Unmatched{Store: h.store, Temporal: h.temporal, Grace: h.config.Relay.UnmatchedAfter, Log: h.log, Now: time.Now}
 	g.Go(func() error { strays.Run(ctx); return nil })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
+	if err := h.pull(ctx, g, metrics); err != nil {
+		return err
+	}
 	g.Go(func() error { return h.fence.Keep(ctx) })
 	n, err := h.notifier()
 	if err != nil {
@@ -262,11 +271,7 @@ func stopped(ctx context.Context) <-chan any {
 }
 
 // watch puts a guard before each outside system: while it is down, nothing is taken from its queues.
-func (h *house) watch(ctx context.Context) error {
-	metrics, err := guard.NewMetrics(h.metrics)
-	if err != nil {
-		return err
-	}
+func (h *house) watch(ctx context.Context, metrics *guard.Metrics) {
 	h.guards = map[string]*guard.Guard{}
 	for queue, w := range map[string]struct {
 		system string
@@ -282,7 +287,6 @@ func (h *house) watch(ctx context.Context) error {
 	for id, probe := range h.targets.probes {
 		h.targets.guards[id] = guard.New(ctx, guard.Options{System: id, Probe: probe, Log: h.log, Metrics: metrics})
 	}
-	return nil
 }
 
 // reads asks Odoo for as little as there is, as a user.

@@ -63,7 +63,8 @@ type View struct {
 	Residual     Money           `json:"residual,omitzero"`
 	At           time.Time       `json:"at"`
 	Closed       bool            `json:"closed,omitzero"`
-	SLA          SLAState        `json:"sla,omitzero"` // where the promise is at risk or broken
+	SLA          SLAState        `json:"sla,omitzero"`      // where the promise is at risk or broken
+	Promised     time.Time       `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
 }
 
 // ViewAt is the shipment's row at a revision.
@@ -78,6 +79,9 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 		v.InvoiceKey = s.Plan.Key
 	}
 	v.SLA = s.endangered()
+	if s.SLA != nil {
+		v.Promised = s.SLA.Due
+	}
 	return v
 }
 

@@ -35,16 +35,23 @@ type aftershipTracking struct {
 	} `json:"checkpoints"`
 }
 
-// readAfterShip reads a tracking_update webhook, or a tracking as the API gives it.
+// readAfterShip reads a tracking_update webhook, or a tracking or a list of them as the API gives it.
 func readAfterShip(zs Zones, body []byte) (b Batch, err error) {
 	var w struct {
 		Msg  *aftershipTracking `json:"msg"`
 		Data struct {
-			Tracking *aftershipTracking `json:"tracking"`
+			Tracking  *aftershipTracking  `json:"tracking"`
+			Trackings []aftershipTracking `json:"trackings"`
 		} `json:"data"`
 	}
 	if err := Unmarshal(body, &w); err != nil {
 		return b, err
+	}
+	for i, t := range w.Data.Trackings {
+		b.Readings = append(b.Readings, t.read(zs, fmt.Sprintf("/data/trackings/%d", i)).Readings...)
+	}
+	if w.Data.Trackings != nil {
+		return b, nil
 	}
 	t, at := w.Msg, "/msg"
 	if t == nil {
@@ -53,6 +60,10 @@ func readAfterShip(zs Zones, body []byte) (b Batch, err error) {
 	if t == nil {
 		return b, fmt.Errorf("/msg: the tracking is missing: subscribe to tracking_update")
 	}
+	return t.read(zs, at), nil
+}
+
+func (t aftershipTracking) read(zs Zones, at string) (b Batch) {
 	base := t.base()
 	for i, c := range t.Checkpoints {
 		r := base
@@ -67,7 +78,7 @@ func readAfterShip(zs Zones, body []byte) (b Batch, err error) {
 		}
 		b.Readings = append(b.Readings, r)
 	}
-	return t.withoutCheckpoints(zs, b, base, at), nil
+	return t.withoutCheckpoints(zs, b, base, at)
 }
 
 func (t aftershipTracking) base() Reading {

@@ -34,23 +34,40 @@ type easypostTracker struct {
 	} `json:"tracking_details"`
 }
 
-// readEasyPost reads an Event about a Tracker, or a Tracker alone as the API gives it.
+// readEasyPost reads an Event about a Tracker, or a Tracker alone or a list of them as the API gives it.
 func readEasyPost(zs Zones, body []byte) (b Batch, err error) {
 	var event struct {
 		easypostTracker
-		Result *easypostTracker `json:"result"`
+		Result   *easypostTracker  `json:"result"`
+		Trackers []easypostTracker `json:"trackers"`
 	}
 	if err := Unmarshal(body, &event); err != nil {
 		return b, err
+	}
+	for i, t := range event.Trackers {
+		one, err := t.read(zs, fmt.Sprintf("/trackers/%d", i))
+		if err != nil {
+			return b, err
+		}
+		b.Readings, b.Test = append(b.Readings, one.Readings...), b.Test || one.Test
+	}
+	if event.Trackers != nil {
+		return b, nil
 	}
 	t, at := event.easypostTracker, ""
 	if event.Result != nil {
 		t, at = *event.Result, "/result"
 	}
+	b, err = t.read(zs, at)
+	b.Test = b.Test || event.Mode == "test"
+	return b, err
+}
+
+func (t easypostTracker) read(zs Zones, at string) (b Batch, err error) {
 	if t.Object != "Tracker" {
 		return b, fmt.Errorf("%s/object: %q tells nothing of a shipment's way: subscribe to tracker events alone", at, t.Object)
 	}
-	b.Test = t.Mode == "test" || event.Mode == "test"
+	b.Test = t.Mode == "test"
 	base := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.TrackingCode}}}
 	for i, d := range t.Details {
 		r := base

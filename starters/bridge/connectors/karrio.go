@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"waybill/workflows/freight"
@@ -33,15 +34,20 @@ type karrioTracker struct {
 	} `json:"events"`
 }
 
-// readKarrio reads a tracker event. Its scans carry the carrier's own code, and from newer releases Karrio's word for it.
+// readKarrio reads a tracker event, or a tracker as the API gives it. Its scans carry the carrier's own code, and from newer releases Karrio's word for it.
 // A code without that word has its meaning from rows such as "ups/OT", which whoever uses that carrier adds.
 func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 	var w struct {
 		Event string         `json:"event"`
 		Data  *karrioTracker `json:"data"`
+		karrioTracker
 	}
 	if err := Unmarshal(body, &w); err != nil {
 		return b, err
+	}
+	at := "/data"
+	if w.Event == "" && w.Data == nil && w.karrioTracker.Number != "" {
+		w.Event, w.Data, at = "tracker_updated", &w.karrioTracker, ""
 	}
 	if w.Data == nil || !strings.HasPrefix(strings.ReplaceAll(w.Event, ".", "_"), "tracker_") {
 		return b, fmt.Errorf("/event: %q tells nothing of a shipment's way: subscribe to tracker events alone", w.Event)
@@ -51,7 +57,7 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 	base := t.base()
 	for i, e := range t.Events {
 		r := base
-		r.Pointer, r.Text, r.Place = fmt.Sprintf("/data/events/%d", i), e.Text, Place{City: e.Location}
+		r.Pointer, r.Text, r.Place = fmt.Sprintf("%s/events/%d", at, i), e.Text, Place{City: e.Location}
 		status := e.Status
 		if status == "" && i == 0 {
 			status = t.Status // of the newest, which Karrio puts first
@@ -67,7 +73,8 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 		}
 		b.Readings = append(b.Readings, r)
 	}
-	return t.withoutEvents(zs, b, base), nil
+	slices.SortStableFunc(b.Readings, func(a, b Reading) int { return a.At.Time.Compare(b.At.Time) }) // a history is told from its beginning
+	return t.withoutEvents(zs, b, base, at), nil
 }
 
 func (t karrioTracker) base() Reading {
@@ -91,14 +98,14 @@ func (t karrioTracker) evidence() (es []Evidence) {
 }
 
 // withoutEvents adds what stands on the tracker itself: its state where there is no history, and the estimate.
-func (t karrioTracker) withoutEvents(zs Zones, b Batch, r Reading) Batch {
-	r.Pointer, r.At = "/data", zs.Moment(t.Updated, Place{})
+func (t karrioTracker) withoutEvents(zs Zones, b Batch, r Reading, at string) Batch {
+	r.Pointer, r.At = at, zs.Moment(t.Updated, Place{})
 	if len(t.Events) == 0 {
 		r.Codes = []string{t.Status}
 		b.Readings = append(b.Readings, r)
 	}
 	if t.Status != "delivered" {
-		b.estimate(r, "/data/estimated_delivery", "estimated_delivery", zs.Moment(t.Estimate, Place{}))
+		b.estimate(r, at+"/estimated_delivery", "estimated_delivery", zs.Moment(t.Estimate, Place{}))
 	}
 	return b
 }

@@ -31,15 +31,21 @@ type shippoTrack struct {
 	History  []shippoStatus `json:"tracking_history"`
 }
 
-// readShippo reads a track_updated webhook, which has the whole history and no id of its own.
+// readShippo reads a track_updated webhook, which has the whole history and no id of its own, or a track as the API gives
+// it.
 func readShippo(zs Zones, body []byte) (b Batch, err error) {
 	var w struct {
 		Event string      `json:"event"`
 		Test  bool        `json:"test"`
 		Data  shippoTrack `json:"data"`
+		shippoTrack
 	}
 	if err := Unmarshal(body, &w); err != nil {
 		return b, err
+	}
+	at := "/data"
+	if w.Event == "" && w.Number != "" {
+		w.Event, w.Data, at = "track_updated", w.shippoTrack, ""
 	}
 	if w.Event != "track_updated" {
 		return b, fmt.Errorf("/event: %q tells nothing of a shipment's way: subscribe to track_updated alone", w.Event)
@@ -49,15 +55,15 @@ func readShippo(zs Zones, body []byte) (b Batch, err error) {
 	base := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}}
 	base.References = []freight.Reference{{Kind: freight.RefCustomer, Value: string(t.Metadata)}}
 	for i, s := range t.History {
-		b.addShippo(zs, base, s, fmt.Sprintf("/data/tracking_history/%d", i))
+		b.addShippo(zs, base, s, fmt.Sprintf("%s/tracking_history/%d", at, i))
 	}
 	if t.Status == nil {
 		return b, nil
 	}
-	b.addShippo(zs, base, *t.Status, "/data/tracking_status")
+	b.addShippo(zs, base, *t.Status, at+"/tracking_status")
 	if t.Status.Status != "DELIVERED" {
 		base.At = zs.Moment(cmp.Or(t.Status.Updated, t.Status.At), Place{})
-		b.estimate(base, "/data/eta", "eta", zs.Moment(t.ETA, Place{}))
+		b.estimate(base, at+"/eta", "eta", zs.Moment(t.ETA, Place{}))
 	}
 	return b, nil
 }

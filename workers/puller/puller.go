@@ -1,0 +1,264 @@
+// Package puller asks carriers about the shipments of which they have long told nothing, so that a shipment finishes
+// with every webhook off. What they answer goes into the inbox as a delivery of their source: everything after that is
+// the one way. Any number of pullers may run beside each other.
+package puller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/temporal"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"waybill/activities/carrier"
+	"waybill/internal/store"
+	"waybill/starters/bridge/connectors"
+	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
+)
+
+// Target is a source that is asked.
+type Target struct {
+	Source   string
+	Client   *carrier.Client
+	Guard    Guard                 // while the provider is down nobody is asked
+	Number   freight.ReferenceKind // it is asked by
+	Carriers []freight.CarrierCode // whose numbers; none: anyone's
+	After    time.Duration         // since the source last told of a shipment
+	Silent   time.Duration         // instead of After, while the source is silent itself
+	Until    time.Duration         // after the promise, or after the number became known where nothing was promised
+	Pace     *rate.Limiter         // of all calls by this process
+}
+
+// Guard says whether a provider may be called, and hears how it went.
+type Guard interface {
+	Passes() bool
+	Report(error)
+}
+
+// Connectors says how each source is read.
+type Connectors interface {
+	// Connector is the one that reads a source now. An error says why there is none.
+	Connector(source string) (connectors.Connector, error)
+}
+
+// Puller asks.
+type Puller struct {
+	Store      *store.Store
+	Targets    []Target
+	Connectors Connectors
+	Silent     func(source string) bool // it sends nothing by itself; nil: none does
+	Log        *zap.Logger
+	Metrics    *Metrics // nil: none
+	Now        func() time.Time
+}
+
+// Metrics are the figures of a puller.
+type Metrics struct{ pulls *prometheus.CounterVec }
+
+// NewMetrics registers waybill_pulls_total by source and outcome: taken (an answer went into the inbox), repeat (it was
+// there), unknown (the provider does not know the number), unreadable, failed, given_up.
+func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_pulls_total", Help: "Numbers that a carrier was asked about, by what became of it."}, []string{"source", "outcome"})}
+	if err := r.Register(m.pulls); err != nil {
+		return nil, fmt.Errorf("puller metrics: %w", err)
+	}
+	return m, nil
+}
+
+const (
+	// idle is between looks when there was nothing to ask.
+	idle = 30 * time.Second
+	// batch bounds what is taken in one look.
+	batch = 50
+	// leaseSpan is how long what was taken may take to be asked: over the timeout of a call, and what a rate adds to it.
+	leaseSpan = 5 * time.Minute
+	// paced is how much of leaseSpan a rate may use up.
+	paced = 2 * time.Minute
+	// atOnce is how many calls to a provider are under way at a time.
+	atOnce = 2
+	// mostBytes bounds an answer, as that of a webhook.
+	mostBytes = 4 << 20
+)
+
+// Run asks until the context ends. A slow provider keeps no other waiting.
+func (p *Puller) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, t := range p.Targets {
+		g.Go(func() error { p.serve(ctx, t); return nil })
+	}
+	return g.Wait()
+}
+
+func (p *Puller) serve(ctx context.Context, t Target) {
+	for ctx.Err() == nil {
+		asked, err := p.Once(ctx, t)
+		if err != nil && ctx.Err() == nil {
+			p.Log.Error("puller_failed", zap.String("source", t.Source), zap.Error(err))
+		}
+		if asked > 0 && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(idle/2 + rand.N(idle/2)): // pullers of several workers do not look in step
+		}
+	}
+}
+
+// Once asks about the numbers that are due, and reports how many were.
+func (p *Puller) Once(ctx context.Context, t Target) (asked int, err error) {
+	if !t.Guard.Passes() {
+		return 0, nil
+	}
+	after := t.After
+	if p.Silent != nil && p.Silent(t.Source) {
+		after = min(after, t.Silent)
+	}
+	ps, err := p.Store.TakePulls(ctx, store.PullQuery{
+		Source: t.Source, Kind: t.Number, Carriers: t.Carriers, Silent: p.Now().Add(-after), Span: leaseSpan, Limit: t.within(),
+	})
+	if err != nil {
+		return 0, err
+	}
+	faults := make([]error, len(ps))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, v := range ps {
+		g.Go(func() error { faults[i] = p.ask(ctx, t, v, after); return nil })
+	}
+	_ = g.Wait() // the faults are in faults
+	return len(ps), errors.Join(faults...)
+}
+
+// within is how many can be asked about in the time that a rate may use up.
+func (t Target) within() int {
+	if t.Pace.Limit() == rate.Inf {
+		return batch
+	}
+	return max(1, min(batch, int(float64(t.Pace.Limit())*paced.Seconds())))
+}
+
+// ask asks about one number, then notes when to ask again. A crash between the two asks again when the lease is over,
+// and the inbox knows the answer.
+func (p *Puller) ask(ctx context.Context, t Target, v store.Pull, after time.Duration) error {
+	if t.over(v, p.Now()) {
+		return p.again(ctx, t, v, "given_up", longest)
+	}
+	if t.Pace.Wait(ctx) != nil {
+		return nil // what was not asked is taken again when its lease is over
+	}
+	if !t.Guard.Passes() {
+		return p.Store.PullAgain(ctx, v, p.Now())
+	}
+	body, err := t.Client.Pull(ctx, v.Carrier, v.Number)
+	if ctx.Err() != nil {
+		return nil
+	}
+	t.Guard.Report(err)
+	if err != nil {
+		return p.refused(ctx, t, v, after, err)
+	}
+	outcome, err := p.file(ctx, t, v, body)
+	if err != nil {
+		return err
+	}
+	return p.again(ctx, t, v, outcome, backOff(v.Heard, p.Now(), after))
+}
+
+// over reports whether a number is not worth asking about any more: it is not for ever that a shipment comes late.
+func (t Target) over(v store.Pull, now time.Time) bool {
+	from := v.Promised
+	if v.Heard.After(from) {
+		from = v.Heard
+	}
+	return now.After(from.Add(t.Until))
+}
+
+// longest bounds how long a number is left alone.
+const longest = 24 * time.Hour
+
+// backOff is how long a number is left alone about which nothing new was told: half as long as it has been silent, so
+// that a dead one is asked about ever less.
+func backOff(heard, now time.Time, after time.Duration) time.Duration {
+	return max(min(now.Sub(heard)/2, longest), after)
+}
+
+// soon is how long a number is left alone whose call failed: a twentieth of its silence, from a minute to an hour.
+func soon(heard, now time.Time) time.Duration {
+	return max(min(now.Sub(heard)/20, time.Hour), time.Minute)
+}
+
+// refused notes that a call gave nothing.
+func (p *Puller) refused(ctx context.Context, t Target, v store.Pull, after time.Duration, err error) error {
+	fields := []zap.Field{zap.String("source", t.Source), zap.String("number", v.Number), zap.String("reason", protocol.Words(err))}
+	if protocol.FaultOf(err) == protocol.Rejected {
+		p.Log.Info("pull_unknown", fields...)
+		return p.again(ctx, t, v, "unknown", backOff(v.Heard, p.Now(), after))
+	}
+	p.Log.Warn("pull_failed", fields...)
+	wait := soon(v.Heard, p.Now())
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		wait = max(wait, app.NextRetryDelay()) // at most 15 min, as every partner's wish
+	}
+	return p.again(ctx, t, v, "failed", wait)
+}
+
+func (p *Puller) again(ctx context.Context, t Target, v store.Pull, outcome string, wait time.Duration) error {
+	if p.Metrics != nil {
+		p.Metrics.pulls.WithLabelValues(t.Source, outcome).Inc()
+	}
+	return p.Store.PullAgain(ctx, v, p.Now().Add(wait))
+}
+
+// file puts an answer into the inbox, unless it tells nothing of the number: that it can be asked for again at any time,
+// so nothing is lost. The same answer again is the same delivery.
+func (p *Puller) file(ctx context.Context, t Target, v store.Pull, body []byte) (outcome string, err error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%s", v.Carrier, v.Number, body))
+	d := store.Delivery{Source: t.Source, ID: "pull-" + hex.EncodeToString(sum[:]), Body: body, Headers: map[string]string{"content-type": "application/json"}, VerifiedBy: store.Pulled, ReceivedAt: p.Now()}
+	switch about, err := p.about(d, t.Number, v.Number); {
+	case err != nil:
+		p.Log.Info("pull_unreadable", zap.String("source", t.Source), zap.String("number", v.Number), zap.Error(err))
+		return "unreadable", nil
+	case !about:
+		p.Log.Warn("pull_unreadable", zap.String("source", t.Source), zap.String("number", v.Number), zap.String("reason", "the answer is about another number"))
+		return "unreadable", nil
+	}
+	repeat, err := p.Store.Accept(ctx, d)
+	switch {
+	case err != nil:
+		return "", err
+	case repeat:
+		return "repeat", nil
+	}
+	return "taken", nil
+}
+
+// about reports whether a delivery tells of a number, and of no other of its kind.
+func (p *Puller) about(d store.Delivery, kind freight.ReferenceKind, number string) (bool, error) {
+	if len(d.Body) > mostBytes {
+		return false, fmt.Errorf("the answer has %d bytes, more than %d", len(d.Body), mostBytes)
+	}
+	c, err := p.Connectors.Connector(d.Source)
+	if err != nil {
+		return false, err
+	}
+	in, err := connectors.Read(c, d)
+	if err != nil {
+		return false, err
+	}
+	strange := slices.ContainsFunc(in, func(i store.Incoming) bool {
+		return !slices.ContainsFunc(i.References, func(r freight.Reference) bool { return r.Kind == kind && r.Value == number })
+	})
+	return len(in) > 0 && !strange, nil
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"waybill/config"
+	"waybill/workers/guard"
+	"waybill/workers/puller"
+	"waybill/workflows/freight"
+)
+
+// pull asks the tracking APIs, and listens for sources that fall silent, until the context ends.
+func (h *house) pull(ctx context.Context, g *errgroup.Group, metrics *guard.Metrics) error {
+	silence, err := puller.NewSilence(h.metrics)
+	if err != nil {
+		return err
+	}
+	ear := &puller.Ear{Store: h.store, Sources: h.config.Bridge.Sources, Floor: h.config.Silence.After, Log: h.log, Metrics: silence, Now: time.Now}
+	g.Go(func() error { return ear.Run(ctx) })
+	p := &puller.Puller{Store: h.store, Connectors: h.sources(), Silent: ear.Silent, Log: h.log, Now: time.Now}
+	if p.Metrics, err = puller.NewMetrics(h.metrics); err != nil {
+		return err
+	}
+	for _, c := range h.config.Pull {
+		p.Targets = append(p.Targets, h.target(ctx, c.Settled(), metrics))
+	}
+	g.Go(func() error { return p.Run(ctx) })
+	return nil
+}
+
+func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metrics) puller.Target {
+	t := h.tracking[c.Source]
+	watch := guard.New(ctx, guard.Options{System: puller.System(c.Source), Probe: t.Client.Check, Every: probeTracking, Longest: longestHush, Log: h.log, Metrics: metrics})
+	var carriers []freight.CarrierCode
+	for _, n := range c.Carriers {
+		carriers = append(carriers, n.Carrier)
+	}
+	return puller.Target{
+		Source: c.Source, Client: t.Client, Guard: watch, Number: t.Number, Carriers: carriers,
+		After: c.After, Silent: c.AfterSilent, Until: c.Until, Pace: rate.NewLimiter(rate.Limit(c.PerSecond), 1),
+	}
+}
+
+const (
+	// probeTracking is between probes of a tracking API that is down: nothing waits for it by the second.
+	probeTracking = 30 * time.Second
+	// longestHush bounds what its Retry-After may pause it.
+	longestHush = 15 * time.Minute
+)
