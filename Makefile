@@ -38,7 +38,7 @@ check: ## what a change must pass: format, vet, workflow determinism, tests
 
 record: ## record new histories of the stories for replay; existing ones are never overwritten
 	@deploy/temporal.sh >/dev/null
-	@go test ./workflows/shipment ./workflows/dispute -run TestRecord -record -count=1
+	@go test ./workflows/shipment ./workflows/dispute ./workflows/unmatched -run TestRecord -record -count=1
 
 build: ## the binaries, into .bin/
 	go build -trimpath -o .bin/ ./workers/waybill-worker ./workers/waybill-admin ./starters/waybill-bridge ./starters/waybill

@@ -144,6 +144,16 @@ func (c *Config) ConnectorNames() map[string]string {
 	return names
 }
 
+// SourceOwner is who answers for a source, and how they are reached; "" for a source that is not configured.
+func (c *Config) SourceOwner(source string) (owner, contact string) {
+	for _, s := range c.Bridge.Sources {
+		if s.Name == source {
+			return s.Owner, s.Contact
+		}
+	}
+	return "", ""
+}
+
 // Connectors are how partners' own forms are read.
 type Connectors struct {
 	Folder    string        `mapstructure:"folder"` // "": those that come with Waybill alone
@@ -155,6 +165,8 @@ type Connectors struct {
 type Relay struct {
 	Idle   time.Duration `mapstructure:"idle"`
 	Gather time.Duration `mapstructure:"gather"`
+	// UnmatchedAfter is how long scans wait for their shipment before people are shown them.
+	UnmatchedAfter time.Duration `mapstructure:"unmatched_after"`
 }
 
 // Queue limits a task queue: per second for all workers together, at a time for each.
@@ -201,7 +213,7 @@ var defaults = map[string]any{
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
-	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "pull": []any{}, "silence.after": "0s", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "silence.after": "0s", "queues": []any{},
 	"policies.file": "", "targets": []any{}, "routing.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
@@ -217,6 +229,7 @@ func (c *Config) ForWorker() error {
 	f.span("store.mark_every", c.Store.MarkEvery, time.Second, time.Hour)
 	f.span("relay.idle", c.Relay.Idle, 10*time.Millisecond, time.Minute)
 	f.span("relay.gather", c.Relay.Gather, 0, 10*time.Second)
+	f.span("relay.unmatched_after", c.Relay.UnmatchedAfter, time.Second, 30*24*time.Hour)
 	c.checkConnectors(f)
 	c.checkPulls(f)
 	c.checkQueues(f)

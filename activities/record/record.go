@@ -38,6 +38,11 @@ type Keeper struct {
 	Now       func() time.Time
 	// Forgot hears that the store lacks what came before a record: a backup was restored. nil: nobody hears of it.
 	Forgot func(context.Context, error) error
+
+	// Grace is how long scans wait for their shipment before people are shown them.
+	Grace time.Duration
+	// SourceOwner is who answers for a source and how they are reached; "" where nobody is configured. Nil: for none.
+	SourceOwner func(source string) (owner, contact string)
 }
 
 // Record brings the store up to date; again changes nothing.

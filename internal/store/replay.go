@@ -24,7 +24,7 @@ func (s *Store) ReadBetween(ctx context.Context, source string, from, to time.Ti
 type Filed struct {
 	Delivery   int64
 	Connector  string             // the version that made it
-	State      string             // unmatched, matched, sent, late or replaced
+	State      string             // unmatched, matched, sent, late, discarded or replaced
 	Shipment   freight.ShipmentID // "": none has it
 	Scan       freight.Scan
 	References []freight.Reference

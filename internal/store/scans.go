@@ -255,11 +255,13 @@ func match(ctx context.Context, t *sql.Tx, ps []*placement) error {
 	if err != nil {
 		return err
 	}
-	telling := []freight.ReferenceKind{freight.RefShipment, freight.RefTracking, freight.RefPRO, freight.RefBOL, freight.RefOrder, freight.RefCustomer}
+	telling := telling()
 	for _, p := range ps {
 		found := p.candidates(known)
 		i := slices.IndexFunc(telling, func(k freight.ReferenceKind) bool { return len(found[k]) > 0 })
 		switch {
+		case len(p.refs) == 0:
+			p.why = "it names no shipment"
 		case i < 0:
 			p.why = "no shipment has these references"
 		case len(found[telling[i]]) > 1:
@@ -269,6 +271,11 @@ func match(ctx context.Context, t *sql.Tx, ps []*placement) error {
 		}
 	}
 	return nil
+}
+
+// telling are the kinds of references, the most telling first.
+func telling() []freight.ReferenceKind {
+	return []freight.ReferenceKind{freight.RefShipment, freight.RefTracking, freight.RefPRO, freight.RefBOL, freight.RefOrder, freight.RefCustomer}
 }
 
 // number is a reference without the carrier that gave it.
@@ -463,7 +470,12 @@ func scanPlacement(r *sql.Rows) (*placement, error) {
 	if err := r.Scan(&p.seq, &scan, &refs); err != nil {
 		return nil, err
 	}
-	return &p, errors.Join(json.Unmarshal([]byte(scan), &p.scan), json.Unmarshal([]byte(refs), &p.refs))
+	return &p, p.read(scan, refs)
+}
+
+// read takes a scan and its references as they are in the store.
+func (p *placement) read(scan, refs string) error {
+	return errors.Join(json.Unmarshal([]byte(scan), &p.scan), json.Unmarshal([]byte(refs), &p.refs))
 }
 
 // again notes what became of an unmatched scan that was matched anew.
@@ -520,7 +532,7 @@ func (s *Store) strays(ctx context.Context, state string, limit int) ([]Stray, e
 	return ss, wrap(state+" scans", err)
 }
 
-// ScanCounts counts the scans by state: matched, sent, unmatched, late.
+// ScanCounts counts the scans by state: matched, sent, unmatched, late, discarded, replaced.
 func (s *Store) ScanCounts(ctx context.Context) (map[string]int, error) {
 	return counts[string](ctx, s, "scans")
 }

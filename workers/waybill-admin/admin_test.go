@@ -86,7 +86,7 @@ func TestMisuseIsSaidBeforeAnythingIsTried(t *testing.T) {
 		{"odoo setup", `"admin-password-file" not set`},
 		{"temporal setup --retention", "flag needs an argument"},
 		{"temporal setup --retention soon", "invalid argument"},
-		{"inbox list --state lost", "want one of pending, done, dead, unmatched, late, unexpected"},
+		{"inbox list --state lost", "want one of pending, done, dead, unmatched, late, discarded, unexpected"},
 		{"inbox list --limit 0", "want a number from 1"},
 		{"inbox show", "accepts 1 arg(s)"},
 		{"audit verify", "accepts 1 arg(s)"},
@@ -268,6 +268,13 @@ func TestWhatNoShipmentTookIsShownWithWhatItWaitsFor(t *testing.T) {
 		}
 	}
 	d.want(console.Done, "waits for a shipment, such as picked_up of pro PRO3", "", "inbox", "show", "3")
+	q := freight.PlaceRequest{ID: "q1", Action: freight.Discard, Source: "tms", Reference: "PRO3", By: "ann", Reason: "not ours"}
+	if r, err := s.Place(t.Context(), q); err != nil || r.Refusal != "" {
+		t.Fatal(r, err)
+	}
+	d.want(console.Done, "by ann: not ours", "", "inbox", "list", "--state", "discarded")
+	d.want(console.Done, "PRO3, scans: 1: not ours", "", "audit", "show", "unmatched/tms")
+	d.want(console.Done, "audit trail of unmatched/tms is intact: 1 entries\n", "", "audit", "verify", "unmatched/tms")
 }
 
 func TestAStoreThatIsNotThereIsNotMade(t *testing.T) {

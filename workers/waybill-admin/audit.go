@@ -10,6 +10,7 @@ import (
 	"waybill/internal/console"
 	"waybill/internal/store"
 	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
 )
 
 func (a *app) audit() *cobra.Command {
@@ -18,9 +19,9 @@ func (a *app) audit() *cobra.Command {
 
 func (a *app) auditShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SHIPMENT", Short: "Show a shipment's audit trail", Args: cobra.ExactArgs(1),
+		Use: "show SHIPMENT|unmatched/SOURCE", Short: "Show a shipment's audit trail, or what people did with a source's unmatched scans", Args: cobra.ExactArgs(1),
 		RunE: a.withStore(func(ctx context.Context, s *store.Store, args []string) error {
-			id, err := console.Shipment(args[0])
+			id, err := trail(args[0])
 			if err != nil {
 				return err
 			}
@@ -40,6 +41,14 @@ func (a *app) auditShow() *cobra.Command {
 	}
 }
 
+// trail is the trail that a person names: a shipment's, or that of a source's unmatched scans.
+func trail(arg string) (freight.ShipmentID, error) {
+	if source, ok := protocol.UnmatchedOf(arg); ok {
+		return store.TrailOf(source), nil
+	}
+	return console.Shipment(arg)
+}
+
 // verified is what audit verify found.
 type verified struct {
 	Shipment freight.ShipmentID `json:"shipment"`
@@ -51,9 +60,9 @@ type verified struct {
 
 func (a *app) auditVerify() *cobra.Command {
 	return &cobra.Command{
-		Use: "verify SHIPMENT", Short: "Prove that a shipment's audit trail was not changed: each entry is chained to the one before", Args: cobra.ExactArgs(1),
+		Use: "verify SHIPMENT|unmatched/SOURCE", Short: "Prove that a shipment's audit trail was not changed: each entry is chained to the one before", Args: cobra.ExactArgs(1),
 		RunE: a.withStore(func(ctx context.Context, s *store.Store, args []string) error {
-			id, err := console.Shipment(args[0])
+			id, err := trail(args[0])
 			if err != nil {
 				return err
 			}

@@ -36,13 +36,15 @@ func (a *app) inboxList() *cobra.Command {
 				return a.listStrays(ctx, s.Unmatched, source, limit)
 			case late:
 				return a.listStrays(ctx, s.LateScans, source, limit)
+			case discarded:
+				return a.listStrays(ctx, s.Discarded, source, limit)
 			case unexpected:
 				return a.listUnexpected(ctx, s, source, limit)
 			}
 			return a.listDeliveries(ctx, s, state, source, limit)
 		}),
 	}
-	console.Choice(c, &state, "state", "only in this state; unmatched and late are what deliveries said and no shipment took, unexpected what may not be what was meant", []store.DeliveryState{store.Pending, store.Done, store.Dead, unmatched, late, unexpected})
+	console.Choice(c, &state, "state", "only in this state; unmatched, late and discarded are what deliveries said and no shipment took, unexpected what may not be what was meant", []store.DeliveryState{store.Pending, store.Done, store.Dead, unmatched, late, discarded, unexpected})
 	console.Limit(c, &limit, 100)
 	c.Flags().StringVar(&source, "source", "", "only from this source")
 	return c
@@ -52,6 +54,7 @@ func (a *app) inboxList() *cobra.Command {
 const (
 	unmatched  store.DeliveryState = "unmatched"
 	late       store.DeliveryState = "late"
+	discarded  store.DeliveryState = "discarded"
 	unexpected store.DeliveryState = "unexpected"
 )
 
@@ -102,7 +105,7 @@ func (a *app) listStrays(ctx context.Context, read func(context.Context, int) ([
 	}
 	return a.Show(append([]store.Stray{}, strays...), func() {
 		a.Table(console.Row{"seq", "source", "id", "milestone", "references", "waits since", "shipment or why"}, rows)
-		a.Say("they wait until one of their references is registered; waybill-admin inbox show SEQ has the whole message")
+		a.Say("unmatched ones wait until one of their references is registered, or a person says whose it is: waybill exception assign or discard; waybill-admin inbox show SEQ has the whole message")
 	})
 }
 
@@ -211,11 +214,11 @@ func (a *app) owner(source string) string {
 	if err != nil {
 		return "the owner of source " + source
 	}
-	i := slices.IndexFunc(c.Bridge.Sources, func(s config.Source) bool { return s.Name == source })
-	if i < 0 {
+	owner, contact := c.SourceOwner(source)
+	if owner == "" {
 		return "the owner of source " + source
 	}
-	return fmt.Sprintf("the owner of source %s: %s, %s", source, c.Bridge.Sources[i].Owner, cmp.Or(c.Bridge.Sources[i].Contact, "no contact configured"))
+	return fmt.Sprintf("the owner of source %s: %s, %s", source, owner, cmp.Or(contact, "no contact configured"))
 }
 
 func (a *app) printDelivery(s shown) {

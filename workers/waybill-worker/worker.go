@@ -38,6 +38,7 @@ import (
 	"waybill/workflows/dispute"
 	"waybill/workflows/protocol"
 	"waybill/workflows/shipment"
+	"waybill/workflows/unmatched"
 )
 
 func command(on *console.Console) *cobra.Command {
@@ -151,7 +152,7 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 	h.tms = &tms.TMS{Client: reach("tms", "TMS", c.TMS)}
 	h.finance = &finance.Platform{Client: reach("finance", "finance platform", c.Finance)}
 	h.aim(c.Targets, reach)
-	h.keeper = &record.Keeper{Store: h.store, Terms: h.policies.TermsFor, Now: time.Now, Approvers: approvers(c.Approvers)}
+	h.keeper = &record.Keeper{Store: h.store, Terms: h.policies.TermsFor, Now: time.Now, Approvers: approvers(c.Approvers), Grace: c.Relay.UnmatchedAfter, SourceOwner: c.SourceOwner}
 }
 
 func approvers(as []config.Approver) (out []record.Approver) {
@@ -215,6 +216,8 @@ func (h *house) work(ctx context.Context) error {
 	host, _ := os.Hostname() // an empty one is told apart by the process id
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Release: h.release, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
+	strays := &relay.Unmatched{Store: h.store, Temporal: h.temporal, Grace: h.config.Relay.UnmatchedAfter, Log: h.log, Now: time.Now}
+	g.Go(func() error { strays.Run(ctx); return nil })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	if err := h.pull(ctx, g, metrics); err != nil {
 		return err
@@ -335,6 +338,7 @@ func guarded[In, Out any](g *guard.Guard, f func(context.Context, In) (Out, erro
 func serveStories(w worker.Worker) {
 	protocol.Shipment.Serve(w, shipment.Workflow)
 	protocol.Dispute.Serve(w, dispute.Workflow)
+	protocol.Unmatched.Serve(w, unmatched.Workflow)
 }
 
 func (h *house) serveStatus(w worker.Worker, g *guard.Guard) {
@@ -366,4 +370,6 @@ func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
 	protocol.Record.Serve(w, guarded(g, h.keeper.Record))
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
 	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
+	protocol.ReadUnmatched.Serve(w, guarded(g, h.keeper.ReadUnmatched))
+	protocol.PlaceUnmatched.Serve(w, guarded(g, h.keeper.PlaceUnmatched))
 }

@@ -12,6 +12,8 @@
 //	finding      what one audit rule says about one charge or one shipment
 //	dispute      a finding that a person with authority must decide
 //	exception    something the story cannot go past alone, with what to do about it
+//	unmatched    of a scan: no shipment has its references, or several have; a person may say whose it is
+//	candidate    a shipment that an unmatched scan may be of, for a person to judge
 //	POD          proof of delivery
 //	policy       a customer's terms of business with us, versioned
 //

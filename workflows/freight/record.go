@@ -30,6 +30,8 @@ const (
 	AuditTakenBack  AuditKind = "taken_back" // a delivery, by the partner who reported it
 	AuditPromise    AuditKind = "promise"    // to the customer: at risk, broken, or safe again
 	AuditLost       AuditKind = "lost"       // an entry that went with a lost store
+	AuditAssigned   AuditKind = "assigned"   // what no shipment took, by a person; in the trail of its source
+	AuditDiscarded  AuditKind = "discarded"  // likewise
 )
 
 // AuditEntry is one line of a shipment's audit trail: who did what, when, and why. The store chains their

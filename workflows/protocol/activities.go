@@ -21,6 +21,8 @@ var (
 	Record         = Activity[RecordRequest, Recorded]{"Record", QueueRecord, showing}
 	ReadTerms      = Activity[TermsRequest, freight.Terms]{"ReadTerms", QueueRecord, asking}
 	VerifyDecision = Activity[DecisionRequest, DecisionVerified]{"VerifyDecision", QueueRecord, asking}
+	ReadUnmatched  = Activity[UnmatchedRequest, freight.Unmatched]{"ReadUnmatched", QueueRecord, asking}
+	PlaceUnmatched = Activity[freight.PlaceRequest, Placed]{"PlaceUnmatched", QueueRecord, asking}
 )
 
 // ClaimRequest claims a delivery for a shipment: x_waybill_shipment on the picking. Claiming again by the

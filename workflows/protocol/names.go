@@ -56,5 +56,14 @@ func DisputeOf(workflowID string) (freight.DisputeID, bool) {
 	return freight.DisputeID(id), ok && cut && err == nil && freight.ShipmentID(shipment).Valid()
 }
 
+// UnmatchedWorkflowID is "unmatched/tms", of a source.
+func UnmatchedWorkflowID(source string) string { return "unmatched/" + source }
+
+// UnmatchedOf is the inverse of UnmatchedWorkflowID.
+func UnmatchedOf(workflowID string) (source string, ok bool) {
+	source, ok = strings.CutPrefix(workflowID, "unmatched/")
+	return source, ok && source != "" && !strings.Contains(source, "/")
+}
+
 // StoreMarkID is "store/acme": what holds the mark of a tenant's store in Temporal.
 func StoreMarkID(tenant freight.TenantCode) string { return "store/" + string(tenant) }

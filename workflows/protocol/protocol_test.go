@@ -152,6 +152,11 @@ func TestIDsHaveInverses(t *testing.T) {
 			t.Fatalf("%s came back as %s, %v", d, back, ok)
 		}
 	})
+	for id, want := range map[string]string{"unmatched/tms": "tms", "unmatched/": "", "unmatched/a/b": "", "tms": "", "shipment/acme-7": ""} {
+		if source, ok := protocol.UnmatchedOf(id); ok != (want != "") || ok && (source != want || protocol.UnmatchedWorkflowID(source) != id) {
+			t.Errorf("%q is source %q, %v", id, source, ok)
+		}
+	}
 	for _, wrong := range []string{"", "shipment/", "shipment/ACME-1", "dispute/acme-7", "acme-7", "shipment/acme-7/1"} {
 		if id, ok := protocol.ShipmentOf(wrong); ok {
 			t.Errorf("%q is shipment %q", wrong, id)
@@ -186,6 +191,13 @@ func TestMessagesOfAWrongFormAreRefused(t *testing.T) {
 		"withdrawal":                {protocol.Settlement{Dispute: "acme-7/1"}, true},
 		"settlement of nothing":     {protocol.Settlement{JWS: "a.b.c"}, false},
 		"long settlement":           {protocol.Settlement{Dispute: "acme-7/1", JWS: long}, false},
+		"placing":                   {placing(freight.Assign, "acme-7"), true},
+		"placing with no shipment":  {placing(freight.Assign, ""), false},
+		"discarding":                {placing(freight.Discard, ""), true},
+		"discarding to a shipment":  {placing(freight.Discard, "acme-7"), false},
+		"placing otherwise":         {placing(freight.Retry, "acme-7"), false},
+		"placing by nobody":         {freight.PlaceRequest{ID: "q", Action: freight.Discard, Source: "tms", Reference: "P1", Reason: "r"}, false},
+		"placing of a long one":     {freight.PlaceRequest{ID: "q", Action: freight.Discard, Source: "tms", Reference: long, By: "ann", Reason: "r"}, false},
 		"wish to cancel":            {freight.CancelRequest{By: "ann", Reason: "withdrawn"}, true},
 		"nobody's wish":             {freight.CancelRequest{}, false},
 	} {
@@ -193,6 +205,10 @@ func TestMessagesOfAWrongFormAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func placing(a freight.Action, id freight.ShipmentID) freight.PlaceRequest {
+	return freight.PlaceRequest{ID: "q", Action: a, Source: "tms", Reference: "P1", Shipment: id, By: "ann", Reason: "asked the carrier"}
 }
 
 // TestTextsForTheUIAreCutWhereTemporalWouldFailTheTask at a character's end.

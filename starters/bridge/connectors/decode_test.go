@@ -28,7 +28,6 @@ func TestWhatCannotBeReadIsRefusedWithItsPlaceAndWhatToDo(t *testing.T) {
 		{"an event without a type", "dcsa", `{"eventID":"1"}`, "eventType"},
 		{"an empty list", "dcsa", `[]`, "no event"},
 		{"another webhook", "karrio", `{"event":"shipment_purchased","data":{}}`, "tracker events"},
-		{"no number to find a shipment by", "easypost", `{"object":"Tracker","status":"delivered","updated_at":"2026-11-24T10:00:00Z"}`, "names no shipment"},
 		{"a time nobody can read", "fedex", `{"output":{"completeTrackResults":[{"trackResults":[{"trackingNumberInfo":{"trackingNumber":"1"},"scanEvents":[{"date":"yesterday","eventType":"PU"}]}]}]}}`, `scanEvents/0: the time "yesterday" is in no form`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -36,6 +35,23 @@ func TestWhatCannotBeReadIsRefusedWithItsPlaceAndWhatToDo(t *testing.T) {
 				t.Errorf("got %d events, %v; want words about %q", len(es), err, c.want)
 			}
 		})
+	}
+}
+
+// TestStatementThatNamesNoShipmentIsKeptForPeopleEachDeliverysOwn: two that say the same may be of two shipments.
+func TestStatementThatNamesNoShipmentIsKeptForPeopleEachDeliverysOwn(t *testing.T) {
+	d := delivery("easypost", []byte(`{"object":"Tracker","status":"delivered","updated_at":"2026-11-24T10:00:00Z"}`))
+	seen := map[string]bool{}
+	for _, id := range []string{"a", "a", "b"} {
+		d.ID = id
+		in, err := partner(t, "easypost").Decode(d, noon)
+		if err != nil || len(in) != 1 || len(in[0].References) != 0 || in[0].Scan.Milestone != freight.Delivered || !strings.Contains(in[0].Surprise, "names no shipment: ask its sender") {
+			t.Fatalf("%+v, %v", in, err)
+		}
+		seen[in[0].Scan.Key] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("two deliveries, of which one came twice, have %d keys", len(seen))
 	}
 }
 

@@ -159,9 +159,7 @@ func (p Partner) explainAll(rs []Reading, d store.Delivery, now time.Time) ([]Ex
 func (p Partner) explain(r Reading, d store.Delivery, now time.Time) (Explained, error) {
 	e := Explained{Reading: r, Table: p.ID()}
 	carrier := p.carrier(r.Carrier)
-	if e.References = references(carrier, r); len(e.References) == 0 {
-		return e, fmt.Errorf("%s: the event names no shipment: send its tracking number", e.Where())
-	}
+	e.References = references(carrier, r)
 	e.Scan = freight.Scan{Source: d.Source, Classifier: r.Classifier, OccurredAt: r.At.Time, ZoneSource: r.At.Zone, Carrier: carrier, Precision: r.At.exactness(), Place: r.Place.location(), Statement: cut(r.Statement, maxValue)}
 	e.Scan.Leg.ID = cut(r.Leg, maxValue)
 	if e.Scan.Classifier == "" {
@@ -176,7 +174,17 @@ func (p Partner) explain(r Reading, d store.Delivery, now time.Time) (Explained,
 	e.eta(now)
 	e.plausible(d, now)
 	e.Scan.Key = e.key()
+	if len(e.References) == 0 {
+		e.anonymous(d)
+	}
 	return e, nil
+}
+
+// anonymous is of a statement that names no shipment: it is kept for people, who may know whose it is. Another delivery
+// that says the same may be of another shipment.
+func (e *Explained) anonymous(d store.Delivery) {
+	e.Surprise = fmt.Sprintf("%s: the event names no shipment: ask its sender for the tracking number", e.Where())
+	e.Scan.Key = contentKey(store.Incoming{Scan: e.Scan, References: []freight.Reference{{Kind: "said", Value: e.Scan.Key}, {Kind: "delivery", Value: d.ID}}})
 }
 
 // classify gives the statement its meaning by the table. What the table does not have is kept unclassified; it is

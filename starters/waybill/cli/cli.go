@@ -110,7 +110,7 @@ func served(ctx context.Context, c client.Client) bool {
 func (a *app) advise(err error, workflowID string) error {
 	var missing *serviceerror.NotFound
 	kind, id, _ := strings.Cut(workflowID, "/")
-	list := map[string]string{"shipment": "waybill list --all", "dispute": "waybill dispute list --all"}[kind]
+	list := map[string]string{"shipment": "waybill list --all", "dispute": "waybill dispute list --all", "unmatched": "waybill exception list --kind unmatched"}[kind]
 	switch {
 	case err == nil:
 		return nil

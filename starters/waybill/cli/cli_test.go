@@ -124,6 +124,9 @@ func TestMisuseSaysWhatIsWrongBeforeAnythingIsTried(t *testing.T) {
 		{"dispute reject acme-7/1 --reason r --amount 1", "unknown flag: --amount"},
 		{"exception resolve acme-7 --action retry --reason r", "accepts 2 arg(s), received 1"},
 		{"exception resolve acme-7 1 --reason r", `"action" not set`},
+		{"exception assign tms PRO1 acme-7", `"reason" not set`},
+		{"exception assign tms PRO1 acme 7 --reason r", "accepts 3 arg(s), received 4"},
+		{"exception discard tms PRO1 acme-7 --reason r", "accepts 2 arg(s), received 3"},
 		{"approver keygen", "accepts 1 arg(s), received 0"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
@@ -163,6 +166,7 @@ func TestTheShellCompletesWhatHasFewValues(t *testing.T) {
 		"__complete list --stage ":               "settlement",
 		"__complete list --exception ":           "charges_missing",
 		"__complete exception list --kind ":      "charges_missing",
+		"__complete exception list --kind unma":  "unmatched",
 		"__complete exception resolve --action ": "dismiss",
 		"__complete dispute ":                    "approve",
 		"completion bash":                        "__start_waybill",

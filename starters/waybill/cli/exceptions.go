@@ -16,23 +16,28 @@ import (
 )
 
 func (a *app) exception() *cobra.Command {
-	return console.Group("exception", "See and resolve what shipments cannot go past alone", a.exceptionList(), a.exceptionShow(), a.exceptionResolve())
+	return console.Group("exception", "See and resolve what shipments cannot go past alone, and what no shipment took", a.exceptionList(), a.exceptionShow(), a.exceptionResolve(), a.exceptionAssign(), a.exceptionDiscard())
 }
 
 func (a *app) exceptionList() *cobra.Command {
 	var kind freight.ExceptionKind
 	c := &cobra.Command{
-		Use: "list", Short: "List shipments with open exceptions", Args: cobra.NoArgs,
+		Use: "list", Short: "List shipments with open exceptions, and sources of which something is unmatched", Args: cobra.NoArgs,
 		RunE: a.with(func(ctx context.Context, c client.Client, _ []string) error {
-			kinds := freight.ExceptionKinds()
+			kinds := exceptionKinds()
 			if kind != "" {
 				kinds = []freight.ExceptionKind{kind}
 			}
-			return a.printList(ctx, c, "WorkflowType = 'Shipment' AND ExecutionStatus = 'Running' AND "+protocol.ExceptionsAttribute.GetName()+" IN ("+quoted(kinds)+")", listLimit)
+			return a.printList(ctx, c, "WorkflowType IN ('Shipment', "+quote(protocol.Unmatched.Name)+") AND ExecutionStatus = 'Running' AND "+protocol.ExceptionsAttribute.GetName()+" IN ("+quoted(kinds)+")", listLimit)
 		}),
 	}
-	console.Choice(c, &kind, "kind", "only this kind", freight.ExceptionKinds())
+	console.Choice(c, &kind, "kind", "only this kind", exceptionKinds())
 	return c
+}
+
+// exceptionKinds are those of shipments, and that of sources.
+func exceptionKinds() []freight.ExceptionKind {
+	return append(freight.ExceptionKinds(), protocol.ExceptionUnmatched)
 }
 
 func quoted[T ~string](ts []T) string {
@@ -48,8 +53,11 @@ func quoted[T ~string](ts []T) string {
 
 func (a *app) exceptionShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SHIPMENT", Short: "Show a shipment's exceptions", Args: cobra.ExactArgs(1),
+		Use: "show SHIPMENT|unmatched/SOURCE", Short: "Show a shipment's exceptions, or what no shipment took of a source", Args: cobra.ExactArgs(1),
 		RunE: a.with(func(ctx context.Context, c client.Client, args []string) error {
+			if source, ok := protocol.UnmatchedOf(args[0]); ok {
+				return a.showUnmatched(ctx, c, source)
+			}
 			s, err := a.state(ctx, c, args[0])
 			if err != nil {
 				return err

@@ -152,7 +152,9 @@ func (a *app) find(ctx context.Context, c client.Client, query string, limit int
 
 func (a *app) listed(e *workflowpb.WorkflowExecutionInfo) listed {
 	l := listed{Status: e.GetStatus().String(), Link: a.link(e.GetExecution().GetWorkflowId())}
-	_, l.ID, _ = strings.Cut(e.GetExecution().GetWorkflowId(), "/")
+	if l.ID = e.GetExecution().GetWorkflowId(); e.GetType().GetName() != protocol.Unmatched.Name {
+		_, l.ID, _ = strings.Cut(l.ID, "/")
+	}
 	read := func(name string, into any) {
 		if p := e.GetSearchAttributes().GetIndexedFields()[name]; p != nil {
 			_ = converter.GetDefaultDataConverter().FromPayload(p, into) // one that does not decode is shown empty
