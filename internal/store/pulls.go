@@ -75,18 +75,18 @@ func (s *Store) TakePulls(ctx context.Context, q PullQuery) (ps []Pull, err erro
 // silentNumbers are the numbers that are due, each once however many shipments have it. Asking takes no turn from those
 // who write.
 func (s *Store) silentNumbers(ctx context.Context, q PullQuery, now time.Time) (ps []Pull, err error) {
-	args := []any{q.Source, string(q.Kind), stamp(now), stamp(q.Silent), stamp(q.Silent.Add(-referenceLife)), q.Limit}
+	args := []any{q.Source, string(q.Kind), stamp(now), stamp(q.Silent), stamp(q.Silent.Add(referenceLife)), q.Limit}
 	of := ""
 	if len(q.Carriers) > 0 {
 		of = ` AND r.carrier IN (` + places(len(args)+1, len(q.Carriers), 1) + `)`
 		args = append(args, texts(q.Carriers)...)
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT carrier, value, since, heard, view FROM (
-		SELECT r.carrier, r.value, r.since, v.view, coalesce(p.due, '') AS due,
+	rows, err := s.read.QueryContext(ctx, `SELECT carrier, value, until, heard, view FROM (
+		SELECT r.carrier, r.value, r.until, v.view, coalesce(p.due, '') AS due,
 			coalesce((SELECT max(s.at) FROM scans s WHERE s.shipment = r.shipment AND s.number > 0 AND s.source = $1), '') AS heard
 		FROM views v JOIN refs r ON r.shipment = v.shipment LEFT JOIN pulls p ON p.source = $1 AND p.carrier = r.carrier AND p.number = r.value
 		WHERE v.settled = 0 AND v.stage IN ('transit', 'proof') AND r.kind = $2 AND r.until > $3 AND coalesce(p.due, '') <= $3`+of+`
-	) AS known WHERE heard < $4 AND since < $5 ORDER BY due, carrier, value LIMIT $6`, args...)
+	) AS known WHERE heard < $4 AND until < $5 ORDER BY due, carrier, value LIMIT $6`, args...)
 	at := map[[2]string]int{}
 	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
 		p, err := scanPull(r)
@@ -109,12 +109,12 @@ func (s *Store) silentNumbers(ctx context.Context, q PullQuery, now time.Time) (
 }
 
 func scanPull(r *sql.Rows) (p Pull, err error) {
-	var since, heard, text string
-	if err := r.Scan(&p.Carrier, &p.Number, &since, &heard, &text); err != nil {
+	var until, heard, text string
+	if err := r.Scan(&p.Carrier, &p.Number, &until, &heard, &text); err != nil {
 		return p, err
 	}
 	if p.Heard = unstamp(heard); heard == "" {
-		p.Heard = unstamp(since).Add(referenceLife)
+		p.Heard = unstamp(until).Add(-referenceLife) // it holds so long from when it became known
 	}
 	var v freight.View
 	err = json.Unmarshal([]byte(text), &v)

@@ -64,22 +64,25 @@ const (
 
 // faults is who answers for each reason: that decides who pays for redelivery and detention, and whether the clock
 // of a promise stops.
-var faults = map[FaultParty][]Reason{
-	FaultCarrier: {
+var faults = []struct {
+	party   FaultParty
+	reasons []Reason
+}{
+	{FaultCarrier, []Reason{
 		ReasonCarrierDamage, ReasonCarrierSorting, ReasonCarrierAddress, ReasonCarrierLost, ReasonCarrierTime, ReasonCarrierVehicle, ReasonCarrierCapacity,
 		ReasonCarrierMechanical, ReasonCarrierKeying, ReasonLoadShifted, ReasonParcelResearched,
-	},
-	FaultShipper: {
+	}},
+	{FaultShipper, []Reason{
 		ReasonShipperCancelled, ReasonShipperData, ReasonShipperNotReady, ReasonShipperParcel, ReasonShipperDimensions, ReasonShipperPackaging, ReasonShortage,
 		ReasonOverweight, ReasonMissingDocuments, ReasonLiftgateNeeded,
-	},
-	FaultConsignee: {
+	}},
+	{FaultConsignee, []Reason{
 		ReasonConsigneeRefused, ReasonConsigneeClosed, ReasonConsigneeUnavailable, ReasonConsigneeNotHome, ReasonConsigneeCancelled, ReasonConsigneeUnverified,
 		ReasonConsigneeAddress, ReasonConsigneeAccess, ReasonConsigneeSafePlace, ReasonCreditHold, ReasonAppointmentPending, ReasonAppointmentMissed,
-	},
-	FaultCustoms:      {ReasonCustomsDelay, ReasonCustomsDocuments, ReasonCustomsDuties, ReasonCustomsProhibited, ReasonCustomsInspection, ReasonRegulatoryHold},
-	FaultForceMajeure: {ReasonWeather, ReasonNaturalDisaster, ReasonForceMajeure, ReasonSecurity},
-	FaultUnknown:      {ReasonUnknown, ReasonCodeUnknown, ReasonContradictory, ReasonTimeImplausible, ReasonRetracted},
+	}},
+	{FaultCustoms, []Reason{ReasonCustomsDelay, ReasonCustomsDocuments, ReasonCustomsDuties, ReasonCustomsProhibited, ReasonCustomsInspection, ReasonRegulatoryHold}},
+	{FaultForceMajeure, []Reason{ReasonWeather, ReasonNaturalDisaster, ReasonForceMajeure, ReasonSecurity}},
+	{FaultUnknown, []Reason{ReasonUnknown, ReasonCodeUnknown, ReasonContradictory, ReasonTimeImplausible, ReasonRetracted}},
 }
 
 // FaultParty is who answers for r; unknown for a reason that is not in the vocabulary.
@@ -94,9 +97,9 @@ func (r Reason) FaultParty() FaultParty {
 func (r Reason) Known() bool { _, ok := r.answers(); return ok }
 
 func (r Reason) answers() (FaultParty, bool) {
-	for party, rs := range faults {
-		if slices.Contains(rs, r) {
-			return party, true
+	for _, f := range faults {
+		if slices.Contains(f.reasons, r) {
+			return f.party, true
 		}
 	}
 	return "", false
@@ -104,12 +107,19 @@ func (r Reason) answers() (FaultParty, bool) {
 
 // Reasons lists the vocabulary, sorted.
 func Reasons() (rs []Reason) {
-	for _, some := range faults {
-		rs = append(rs, some...)
+	for _, f := range faults {
+		rs = append(rs, f.reasons...)
 	}
 	slices.Sort(rs)
 	return rs
 }
 
 // Known reports whether p is one of the parties above; the empty one is not.
-func (p FaultParty) Known() bool { _, ok := faults[p]; return ok }
+func (p FaultParty) Known() bool {
+	for _, f := range faults {
+		if f.party == p {
+			return true
+		}
+	}
+	return false
+}

@@ -18,20 +18,32 @@ type Trouble struct {
 }
 
 // cures are the milestones that end a trouble when they come after it. What is not listed ends only by a person.
-var cures = map[ExceptionKind][]Milestone{
-	AttemptFailed:   {OutForDelivery, AvailableForPickup, DeliveryAppointmentSet, ArrivedAtDelivery, PartiallyDelivered, Delivered, Returning, Returned},
-	DeliveryRefused: {OutForDelivery, AvailableForPickup, DeliveryAppointmentSet, Delivered, Returning, Returned},
-	ReturnToSender:  {},
-	FreightLost:     {PickedUp, DepartedFacility, ArrivedAtFacility, InTransit, CustomsArrived, CustomsReleased, OutForDelivery, AvailableForPickup, ArrivedAtDelivery, PartiallyDelivered, Delivered, Returning, Returned},
-	FreightDamaged:  {},
-	HeldInCustoms:   {CustomsReleased, DepartedFacility, InTransit, OutForDelivery, AvailableForPickup, ArrivedAtDelivery, Delivered, Returning, Returned},
-	AddressProblem:  {Reconsigned, OutForDelivery, AvailableForPickup, ArrivedAtDelivery, Delivered, Returning, Returned},
+var cures = []struct {
+	trouble    ExceptionKind
+	milestones []Milestone
+}{
+	{AttemptFailed, []Milestone{OutForDelivery, AvailableForPickup, DeliveryAppointmentSet, ArrivedAtDelivery, PartiallyDelivered, Delivered, Returning, Returned}},
+	{DeliveryRefused, []Milestone{OutForDelivery, AvailableForPickup, DeliveryAppointmentSet, Delivered, Returning, Returned}},
+	{ReturnToSender, nil},
+	{FreightLost, []Milestone{PickedUp, DepartedFacility, ArrivedAtFacility, InTransit, CustomsArrived, CustomsReleased, OutForDelivery, AvailableForPickup, ArrivedAtDelivery, PartiallyDelivered, Delivered, Returning, Returned}},
+	{FreightDamaged, nil},
+	{HeldInCustoms, []Milestone{CustomsReleased, DepartedFacility, InTransit, OutForDelivery, AvailableForPickup, ArrivedAtDelivery, Delivered, Returning, Returned}},
+	{AddressProblem, []Milestone{Reconsigned, OutForDelivery, AvailableForPickup, ArrivedAtDelivery, Delivered, Returning, Returned}},
+}
+
+func curesOf(k ExceptionKind) []Milestone {
+	for _, c := range cures {
+		if c.trouble == k {
+			return c.milestones
+		}
+	}
+	return nil
 }
 
 // TroubleKinds are the exceptions that the freight's own events open and close, sorted.
 func TroubleKinds() (ks []ExceptionKind) {
-	for k := range cures {
-		ks = append(ks, k)
+	for _, c := range cures {
+		ks = append(ks, c.trouble)
 	}
 	slices.Sort(ks)
 	return ks
@@ -103,7 +115,7 @@ func (j Journey) cured(m Mark, kind ExceptionKind) bool {
 	return slices.ContainsFunc(j.Live(), func(o Mark) bool {
 		after := o.At.After(m.At) || o.At.Equal(m.At) && o.Milestone == Delivered
 		forward := kind == ReturnToSender && m.Milestone == Returning && (o.Milestone == OutForDelivery || o.Milestone == Delivered)
-		return after && (forward || slices.Contains(cures[kind], o.Milestone)) && o.touches(m.Parcel)
+		return after && (forward || slices.Contains(curesOf(kind), o.Milestone)) && o.touches(m.Parcel)
 	})
 }
 
