@@ -75,3 +75,27 @@ func TestOrderWithADeliveryIsNoLoad(t *testing.T) {
 	_, err := h.status.ClaimDelivery(t.Context(), protocol.ClaimRequest{Shipment: id, Load: &freight.Load{Source: "odoo", ID: o.Name, Order: o.ID}})
 	says(t, err, protocol.NotOurs, "has deliveries in Odoo")
 }
+
+// TestOrderIsCarriedByOneShipmentAndShowsTheNewest, as a delivery does: by a rule inside Odoo, whoever writes late.
+func TestOrderIsCarriedByOneShipmentAndShowsTheNewest(t *testing.T) {
+	h := newHouse(t)
+	o := h.service()
+	r, id := h.claimOrder(o)
+	show := func(as freight.ShipmentID, revision int64, s freight.Status) (protocol.StatusWritten, error) {
+		return h.status.UpdateStatus(t.Context(), protocol.StatusUpdate{Shipment: as, Order: r.Order, Revision: revision, Report: freight.StatusReport{Status: s, InvoiceState: freight.InvoiceNone}})
+	}
+	if w, err := show(id, 5, freight.StatusInTransit); err != nil || w.Superseded {
+		t.Fatal(w, err)
+	}
+	if w, err := show(id, 3, freight.StatusAccepted); err != nil || !w.Superseded {
+		t.Errorf("an older status: %+v, %v; want it superseded", w, err)
+	}
+	if _, err := show("other-1", 9, freight.StatusLost); err == nil {
+		t.Error("another shipment wrote to the order")
+	}
+	if got := text(h.one("sale.order", r.Order, "x_waybill_status")["x_waybill_status"]); got != string(freight.StatusInTransit) {
+		t.Errorf("the order shows %q", got)
+	}
+	_, err := h.status.ClaimDelivery(t.Context(), protocol.ClaimRequest{Shipment: "other-1", Load: &freight.Load{Source: "tms", ID: "L1", Order: o.ID}})
+	says(t, err, protocol.NotOurs, string(id))
+}

@@ -38,7 +38,7 @@ type Options struct {
 	Tags    string                        // build tags of the binaries
 	Relay   string                        // the relay section of the configuration; "": as below
 	Quiet   time.Duration                 // from paid to closed; 0: 2 s
-	Usual   bool                          // Temporal and its UI listen on their usual ports, 7233 and 8233, if those are free
+	Usual   bool                          // every process listens on its usual port, Temporal on 7233 and its UI on 8233, if that is free; else on any, so that runs may go beside each other
 	Config  []string                      // dynamic configuration of the Temporal that is started, KEY=JSON each
 	Say     func(format string, a ...any) // tells what is being done; nil: nobody
 }
@@ -139,27 +139,26 @@ func Build(ctx context.Context, into, tags string, packages ...string) error {
 	return nil
 }
 
-// port finds a free one; want is taken if it is free.
-func port(want int) int {
-	for _, p := range []int{want, 0} {
+// port finds a free one: the usual one where that is wanted and free.
+func (h *House) port(usual int) int {
+	if !h.o.Usual {
+		usual = 0
+	}
+	for _, p := range []int{usual, 0} {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
 		if err == nil {
 			defer func() { _ = l.Close() }()
 			return l.Addr().(*net.TCPAddr).Port
 		}
 	}
-	return want
+	return usual
 }
 
 func (h *House) startTemporal(ctx context.Context) (err error) {
 	h.UI = os.Getenv("WAYBILL_UI_URL")
 	address := os.Getenv("TEMPORAL_ADDRESS")
 	if address == "" {
-		ports := [2]int{}
-		if h.o.Usual {
-			ports = [2]int{7233, 8233}
-		}
-		h.Dev, err = cluster.StartDev(ctx, cluster.DevOptions{File: filepath.Join(h.Dir, "temporal.db"), Port: port(ports[0]), UIPort: port(ports[1]), Output: h.logs, Config: h.o.Config})
+		h.Dev, err = cluster.StartDev(ctx, cluster.DevOptions{File: filepath.Join(h.Dir, "temporal.db"), Port: h.port(7233), UIPort: h.port(8233), Output: h.logs, Config: h.o.Config})
 		if err != nil {
 			return err
 		}
@@ -257,7 +256,7 @@ func (h *House) startProcesses(ctx context.Context) (err error) {
 
 // AddWorker adds a worker process, not started.
 func (h *House) AddWorker(i int) *Process {
-	listen := fmt.Sprintf("127.0.0.1:%d", port(9480+i))
+	listen := fmt.Sprintf("127.0.0.1:%d", h.port(9480+i))
 	h.Metrics = append(h.Metrics, listen)
 	env := append(append([]string{}, h.env...), "WAYBILL_METRICS_LISTEN="+listen, "TEMPORAL_ADDRESS="+h.ToWorker.Address)
 	p := &Process{Name: fmt.Sprintf("worker %d", i+1), path: filepath.Join(h.Bin, "waybill-worker"), env: env, log: h.logs}
@@ -266,7 +265,7 @@ func (h *House) AddWorker(i int) *Process {
 }
 
 func (h *House) addBridge(i int) {
-	listen := fmt.Sprintf("127.0.0.1:%d", port(8480+i))
+	listen := fmt.Sprintf("127.0.0.1:%d", h.port(8480+i))
 	h.bridges = append(h.bridges, listen)
 	env := append(append([]string{}, h.env...), "WAYBILL_BRIDGE_LISTEN="+listen)
 	h.Bridges = append(h.Bridges, &Process{Name: fmt.Sprintf("bridge %d", i+1), path: filepath.Join(h.Bin, "waybill-bridge"), env: env, log: h.logs})
