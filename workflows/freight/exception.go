@@ -53,7 +53,7 @@ const (
 	CustomerService Owner = "customer_service" // speaks with who is to receive the freight
 )
 
-// Owners lists every owner, for the selection field in Odoo.
+// Owners lists every owner: those that a policy may name, and the selection field in Odoo has.
 func Owners() []Owner { return []Owner{Operations, Finance, CustomerService} }
 
 // Action is what a person may do about an exception.
@@ -264,7 +264,7 @@ func (es Exceptions) ByID(id int) (*Exception, bool) {
 	return nil, false
 }
 
-// ExceptionKinds lists every kind, sorted: for completion and for documentation.
+// ExceptionKinds lists every kind, sorted: for completion, for what a policy may name, and for documentation.
 func ExceptionKinds() (ks []ExceptionKind) {
 	for k := range remedies {
 		ks = append(ks, k)

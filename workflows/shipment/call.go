@@ -151,12 +151,12 @@ func (r *run) park(ctx workflow.Context, kind freight.ExceptionKind, ref, detail
 }
 
 func (r *run) raise(ctx workflow.Context, kind freight.ExceptionKind, ref, detail string) (id int) {
-	id, opened := r.s.Exceptions.Raise(kind, ref, r.s.Stage, detail, workflow.Now(ctx))
+	e, opened := r.s.Raise(kind, ref, detail, workflow.Now(ctx))
 	if opened {
 		r.note(ctx, freight.AuditException, waybill, string(kind)+" "+ref+": "+detail)
 		r.urgent = true
 	}
-	return id
+	return e.ID
 }
 
 // settle resolves an exception whose cause has gone by itself; an empty ref means any of the kind.
