@@ -98,8 +98,8 @@ func (r *run) enter(ctx workflow.Context, s freight.Stage) {
 // waybill is who acts where no person does.
 const waybill = "waybill"
 
-func (r *run) note(ctx workflow.Context, kind freight.AuditKind, actor, detail string) {
-	r.s.Note(workflow.Now(ctx), kind, actor, detail)
+func (r *run) note(ctx workflow.Context, kind freight.AuditKind, actor, detail string, about ...freight.Exception) {
+	r.s.Note(workflow.Now(ctx), kind, actor, detail, about...)
 }
 
 // run is one run of the story. What must outlive it is in s; the rest is rebuilt.
