@@ -80,6 +80,7 @@ type Shipment struct {
 	Intents    []Intent       `json:"intents,omitempty"`
 
 	Shown    StatusReport `json:"shown"`            // what Odoo shows
+	Chatter  Chatter      `json:"chatter,omitzero"` // what the order in Odoo is told in words
 	Revision int64        `json:"revision"`         // of the status last sent; Odoo keeps the highest
 	Views    int64        `json:"views"`            // revision of the view last sent to the store
 	Said     Stage        `json:"said,omitzero"`    // the stage that record showed

@@ -154,6 +154,7 @@ func (r *run) raise(ctx workflow.Context, kind freight.ExceptionKind, ref, detai
 	e, opened := r.s.Raise(kind, ref, detail, workflow.Now(ctx))
 	if opened {
 		r.note(ctx, freight.AuditException, waybill, string(kind)+" "+ref+": "+detail, e)
+		r.s.SayOpened(e)
 		r.urgent = true
 	}
 	return e.ID
@@ -163,6 +164,7 @@ func (r *run) raise(ctx workflow.Context, kind freight.ExceptionKind, ref, detai
 func (r *run) settle(ctx workflow.Context, kind freight.ExceptionKind, ref, reason string) {
 	if ended := r.s.Exceptions.Settle(kind, ref, reason, workflow.Now(ctx)); len(ended) > 0 {
 		r.note(ctx, freight.AuditResolved, waybill, string(kind)+": "+reason, ended...)
+		r.s.SayEnded(ended...)
 		r.urgent = true
 	}
 }
