@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"waybill/activities/carrier"
 	"waybill/internal/store"
@@ -36,8 +35,13 @@ type Target struct {
 	After    time.Duration         // since the source last told of a shipment
 	Silent   time.Duration         // instead of After, while the source is silent itself
 	Until    time.Duration         // after the promise, or after the number became known where nothing was promised
-	Pace     *rate.Limiter         // of all calls by this process
+	Pace     Pace                  // of all calls by all pullers together
+	// PerSecond is the rate of Pace; 0: it has none.
+	PerSecond float64
 }
+
+// Pace lets a call wait for its turn.
+type Pace interface{ Wait(context.Context) error }
 
 // Guard says whether a provider may be called, and hears how it went.
 type Guard interface {
@@ -82,8 +86,8 @@ const (
 	batch = 50
 	// leaseSpan is how long what was taken may take to be asked: over the timeout of a call, and what a rate adds to it.
 	leaseSpan = 5 * time.Minute
-	// paced is how much of leaseSpan a rate may use up.
-	paced = 2 * time.Minute
+	// paced is how much is taken at a rate: others may have the turns before.
+	paced = 20 * time.Second
 	// atOnce is how many calls to a provider are under way at a time.
 	atOnce = 2
 	// mostBytes bounds an answer, as that of a webhook.
@@ -142,10 +146,10 @@ func (p *Puller) Once(ctx context.Context, t Target) (asked int, err error) {
 
 // within is how many can be asked about in the time that a rate may use up.
 func (t Target) within() int {
-	if t.Pace.Limit() == rate.Inf {
+	if t.PerSecond == 0 {
 		return batch
 	}
-	return max(1, min(batch, int(float64(t.Pace.Limit())*paced.Seconds())))
+	return max(1, min(batch, int(t.PerSecond*paced.Seconds())))
 }
 
 // ask asks about one number, then notes when to ask again. A crash between the two asks again when the lease is over,
@@ -154,8 +158,8 @@ func (p *Puller) ask(ctx context.Context, t Target, v store.Pull, after time.Dur
 	if t.over(v, p.Now()) {
 		return p.again(ctx, t, v, "given_up", longest)
 	}
-	if t.Pace.Wait(ctx) != nil {
-		return nil // what was not asked is taken again when its lease is over
+	if err := t.Pace.Wait(ctx); err != nil {
+		return err // what was not asked is taken again when its lease is over
 	}
 	if !t.Guard.Passes() {
 		return p.Store.PullAgain(ctx, v, p.Now())

@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"waybill/config"
 	"waybill/workers/guard"
+	"waybill/workers/pace"
 	"waybill/workers/puller"
 	"waybill/workflows/freight"
 )
@@ -41,7 +41,7 @@ func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metric
 	}
 	return puller.Target{
 		Source: c.Source, Client: t.Client, Guard: watch, Number: t.Number, Carriers: carriers,
-		After: c.After, Silent: c.AfterSilent, Until: c.Until, Pace: rate.NewLimiter(rate.Limit(c.PerSecond), 1),
+		After: c.After, Silent: c.AfterSilent, Until: c.Until, Pace: pace.New(h.store, "pull/"+c.Source, c.PerSecond), PerSecond: c.PerSecond,
 	}
 }
 
