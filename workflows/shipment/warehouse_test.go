@@ -116,6 +116,18 @@ func TestWarehouseThatRefusesParksTheShipmentUntilAPersonHasMendedIt(t *testing.
 	}
 }
 
+// TestPersonMayCancelWhatTheWarehouseRefuses, and the truck that had accepted is called off.
+func TestPersonMayCancelWhatTheWarehouseRefuses(t *testing.T) {
+	s := stored(t)
+	s.pack = func() error { return protocol.Rejected.Of(errors.New("the goods are not in stock")) }
+	s.at(time.Hour, s.accepted)
+	s.at(2*time.Hour, func() { s.resolve(1, freight.Abandon) })
+	s.run()
+	if st := s.finished(freight.StageCancelled); len(s.cancels) != 1 || len(s.packs) != 1 || len(st.Exceptions.OpenKinds()) != 0 {
+		t.Errorf("the TMS was asked to stop %d times, the warehouse asked %d times, open %v", len(s.cancels), len(s.packs), st.Exceptions.OpenKinds())
+	}
+}
+
 // TestRefusalOfTheWarehouseIsOverWhenTheGoodsLeave: nobody has to say so, and they are billed.
 func TestRefusalOfTheWarehouseIsOverWhenTheGoodsLeave(t *testing.T) {
 	s := stored(t)
