@@ -47,7 +47,7 @@ func (r *run) findCarrier(ctx workflow.Context) error {
 			r.s.Booking = freight.Booking{} // ask anew
 			continue
 		}
-		if err := r.park(ctx, freight.TenderWasDeclined, ref, "the tender was declined", r.s.Journey.Accepted); err != nil {
+		if err := r.park(ctx, freight.TenderWasDeclined, ref, "the tender was declined", r.acceptance(ctx)); err != nil {
 			return err
 		}
 	}
