@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waybill/internal/approval"
+	"waybill/internal/routing"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
@@ -295,7 +296,12 @@ func (c *Config) checkTargets(f *faults) {
 }
 
 // targetKinds are the kinds of systems of which there may be several.
-func targetKinds() []string { return []string{"tms", "billing", "finance"} }
+func targetKinds() (kinds []string) {
+	for _, k := range routing.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	return kinds
+}
 
 func (c *Config) checkQueues(f *faults) {
 	known := DefaultQueues()
@@ -407,7 +413,7 @@ func DefaultQueues() map[string]Queue {
 	qs := map[string]Queue{}
 	for _, q := range []Queue{
 		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 0, 4}, {protocol.QueueBilling, 0, 8},
-		{protocol.QueueTMS, 0, 8}, {protocol.QueueFinance, 0, 8}, {protocol.QueueRecord, 0, 8},
+		{protocol.QueueTMS, 0, 8}, {protocol.QueueWMS, 0, 8}, {protocol.QueueFinance, 0, 8}, {protocol.QueueRecord, 0, 8},
 	} {
 		qs[q.Name] = q
 	}

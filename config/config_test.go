@@ -211,7 +211,7 @@ log: {level: loud, format: xml}
 		`$F: odoo.timeout: "5s": want a duration from 10s to 1m55s`, `$F: odoo.max_connections: "33": want 1 to 32`, `$F: odoo.freight_product`, `$F: odoo.released_since: "yesterday": want a time such as`,
 		`$F: billing.url: "ftp://b": want an http or https URL`, `$F: tms.url: "https://tms?x=1"`, `$F: tms.token: "": want a token, file:PATH or env:NAME`, `$F: tms.timeout: "3m0s": want a duration from 1s to 2m0s`,
 		`$F: relay.idle: "1ms": want a duration from 10ms to 1m0s`,
-		`$F: queues[0].name: "odoo-past": want one of billing, finance, odoo-post, odoo-status, record, tms, waybill, once`, `$F: queues[0].concurrency: "0": want 1 to 1000`, `$F: queues[3].name: "tms": want one of`,
+		`$F: queues[0].name: "odoo-past": want one of billing, finance, odoo-post, odoo-status, record, tms, waybill, wms, once`, `$F: queues[0].concurrency: "0": want 1 to 1000`, `$F: queues[3].name: "tms": want one of`,
 		`$F: policies.file: "": want the path`,
 		`$F: approvers[0].id: "a|b": want an id of its own without '|'`, `AAAA": want the 43 characters that waybill approver keygen prints: it is a weak key`, `$F: approvers[0].cumulative`,
 		`$F: approvers[1].public_key: "short": want the 43 characters that waybill approver keygen prints: it is not 43 characters of base64url`, `$F: approvers[1].cumulative: "9.00 EUR": want an amount over zero in the currency of limit`,

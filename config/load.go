@@ -165,8 +165,15 @@ func variable(key string) string {
 }
 
 func (f *faults) want(ok bool, key, value, want string) {
-	if !ok && !f.said(key) {
-		f.errs = append(f.errs, fmt.Errorf("%s: %s: %q: want %s", f.source(key), key, value, want))
+	if !ok {
+		f.fault(key, fmt.Sprintf("%q: want %s", value, want))
+	}
+}
+
+// fault notes what is wrong with a key, unless it could not be read: then that was said.
+func (f *faults) fault(key, words string) {
+	if !f.said(key) {
+		f.errs = append(f.errs, fmt.Errorf("%s: %s: %s", f.source(key), key, words))
 	}
 }
 

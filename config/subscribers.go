@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"waybill/internal/routing"
 	"waybill/workflows/freight"
 )
 
@@ -15,6 +16,10 @@ type Subscriber struct {
 	Secrets      []Secret               `mapstructure:"secrets"`
 	Events       []freight.EventKind    `mapstructure:"events"`
 	Customers    []freight.CustomerCode `mapstructure:"customers"`
+	From         []string               `mapstructure:"from"`
+	To           []string               `mapstructure:"to"`
+	Postcodes    []string               `mapstructure:"postcodes"`
+	Services     []string               `mapstructure:"services"`
 	PerSecond    float64                `mapstructure:"per_second"`
 	Timeout      time.Duration          `mapstructure:"timeout"`
 	GiveUp       time.Duration          `mapstructure:"give_up"`
@@ -38,6 +43,11 @@ func (s Subscriber) Settled() Subscriber {
 	return s
 }
 
+// Shipments says which shipments it is told of.
+func (s Subscriber) Shipments() routing.Match {
+	return routing.Match{Customers: s.Customers, From: s.From, To: s.To, Postcodes: s.Postcodes, Services: s.Services}
+}
+
 // ForSubscribers says all that is wrong with what looking after the subscribers needs.
 func (c *Config) ForSubscribers() error {
 	f := c.faults()
@@ -57,6 +67,9 @@ func (c *Config) checkSubscribers(f *faults) {
 		f.want(len(s.Secrets) >= 1 && len(s.Secrets) <= 2, key+".secrets", fmt.Sprint(len(s.Secrets)), "1 or 2 live secrets whsec_...")
 		for _, k := range s.Events {
 			f.want(slices.Contains(freight.EventKinds(), k), key+".events", string(k), fmt.Sprintf("some of %v, or none for all", freight.EventKinds()))
+		}
+		for _, words := range s.Shipments().Faults() {
+			f.fault(key, words)
 		}
 		f.want(s.PerSecond >= 0 && s.PerSecond <= 10_000, key+".per_second", fmt.Sprint(s.PerSecond), "0 for no limit, to 10000")
 		f.span(key+".timeout", s.Timeout, time.Second, time.Minute)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -75,6 +76,7 @@ func TestWhatCannotBeMeantIsSaidWithItsLine(t *testing.T) {
 		"  - {name: a, postcodes: [\"39\"]}\n":                                                                "line 4: postcodes mean nothing without",
 		"  - {name: a, tsm: alps}\n":                                                                          `line 4: there is no key "tsm"`,
 		"  - {name: default}\n":                                                                               "line 4: name \"default\"",
+		"  - {name: a, wms: default}\n":                                                                       `line 4: wms "default": no WMS is the default`,
 	} {
 		if _, err := routing.Load(file(t, routes)); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%s\ngot %v, want %s", routes, err, words)
@@ -92,6 +94,41 @@ func TestTargetThatIsNotThereIsNamedWithItsLine(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `line 5: rule "swiss": billing "swiss"`) || !strings.Contains(err.Error(), `line 6: rule "globex": finance "shared"`) || strings.Contains(err.Error(), "line 4") {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestWarehouseIsAskedOnlyWhereARuleNamesOne: unlike the others no WMS is the default.
+func TestWarehouseIsAskedOnlyWhereARuleNamesOne(t *testing.T) {
+	tb := table(t, "  - {name: reno, from: [US], wms: reno}\n  - {name: globex, customers: [GLOBEX], tms: own}\n")
+	for f, want := range map[routing.Facts]string{{From: "US", Customer: "GLOBEX"}: "reno", {From: "DE", Customer: "GLOBEX"}: "", {From: "DE"}: ""} {
+		if got := tb.Route(f); got.WMS != want {
+			t.Errorf("%+v: %+v, want WMS %q", f, got, want)
+		}
+	}
+	err := tb.CheckTargets(func(k routing.Kind, _ string) bool { return k == routing.TMS })
+	if err == nil || !strings.Contains(err.Error(), `line 4: rule "reno": wms "reno" is not in targets`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestMatchMeansTheSameInARuleAndOnItsOwn, for any facts: subscribers choose by what rules choose by.
+func TestMatchMeansTheSameInARuleAndOnItsOwn(t *testing.T) {
+	tb := table(t, rules)
+	alps := routing.Match{Customers: []freight.CustomerCode{"GLOBEX"}, From: []string{"DE"}, To: []string{"CH"}, Postcodes: []string{"39"}, Services: []string{"EXPRESS"}}
+	rapid.Check(t, func(r *rapid.T) {
+		draw := func(what string, of ...string) string { return rapid.SampledFrom(of).Draw(r, what) }
+		f := routing.Facts{
+			Customer: freight.CustomerCode(draw("customer", "GLOBEX", "ACME", "")), From: draw("from", "DE", "AT", ""), To: draw("to", "CH", "DE", ""),
+			Postcode: draw("postcode", "3900", "39", "3", ""), Service: draw("service", "EXPRESS", "STANDARD", ""),
+		}
+		release := freight.Release{Customer: f.Customer, From: f.From, ShipTo: freight.Place{Country: f.To, Postcode: f.Postcode}, Service: f.Service}
+		view := (&freight.Shipment{Release: release}).ViewAt(1, time.Time{})
+		if routing.FactsOf(release) != f || routing.FactsOfView(view) != f {
+			r.Fatalf("%+v is known as %+v of its release, %+v of its view", f, routing.FactsOf(release), routing.FactsOfView(view))
+		}
+		if ruled := tb.Route(f).Rule == "alps"; ruled != alps.Matches(f) {
+			r.Fatalf("%+v: the rule says %t", f, ruled)
+		}
+	})
 }
 
 func TestExampleIsGood(t *testing.T) {

@@ -8,18 +8,21 @@ import (
 	"fmt"
 	"slices"
 
+	"waybill/internal/routing"
 	"waybill/workflows/freight"
 )
 
 // Subscription says which events a subscriber is told of.
 type Subscription struct {
 	Name      string
-	Kinds     []freight.EventKind    // none: all
-	Customers []freight.CustomerCode // none: all
+	Kinds     []freight.EventKind // none: all
+	Shipments routing.Match       // the zero value: all
 }
 
-func (n Subscription) wants(kind freight.EventKind, customer freight.CustomerCode) bool {
-	return (len(n.Kinds) == 0 || slices.Contains(n.Kinds, kind)) && (len(n.Customers) == 0 || slices.Contains(n.Customers, customer))
+// wants reports whether an event of a shipment with a view is for the subscriber. One that is not recorded yet has no
+// customer and no lane: only who wants every shipment is told.
+func (n Subscription) wants(kind freight.EventKind, v freight.View) bool {
+	return (len(n.Kinds) == 0 || slices.Contains(n.Kinds, kind)) && n.Shipments.Matches(routing.FactsOfView(v))
 }
 
 // WithSubscribers makes the store keep events for subscribers. Render writes an event down as it is sent, with its
@@ -42,7 +45,7 @@ func (s *Store) announceScan(ctx context.Context, t *sql.Tx, shipment string, sc
 	if !ok {
 		return nil
 	}
-	return s.announce(ctx, t, e)
+	return s.announce(ctx, t, e, v)
 }
 
 // announceRecord keeps what a record tells subscribers, in the transaction that files it: the audit entries that are new
@@ -52,7 +55,7 @@ func (s *Store) announceRecord(ctx context.Context, t *sql.Tx, before, after fre
 		before = after // it shows nothing new
 	}
 	for _, e := range freight.RecordEvents(before, after, entries) {
-		if err := s.announce(ctx, t, e); err != nil {
+		if err := s.announce(ctx, t, e, after); err != nil {
 			return err
 		}
 	}
@@ -79,12 +82,12 @@ func viewIn(ctx context.Context, t *sql.Tx, shipment string) (v freight.View, er
 	return v, err
 }
 
-// announce numbers an event and puts it on its way to each subscriber that wants it. One that was kept before is not
-// kept again; its number stays unused.
-func (s *Store) announce(ctx context.Context, t *sql.Tx, e freight.Event) error {
+// announce numbers an event of a shipment with a view and puts it on its way to each subscriber that wants it. One that was
+// kept before is not kept again; its number stays unused.
+func (s *Store) announce(ctx context.Context, t *sql.Tx, e freight.Event, v freight.View) error {
 	var names []any
 	for _, n := range s.subscriptions {
-		if n.wants(e.Kind, e.Customer) {
+		if n.wants(e.Kind, v) {
 			names = append(names, n.Name)
 		}
 	}

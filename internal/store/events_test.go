@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill/internal/routing"
 	"waybill/internal/store"
 	"waybill/internal/store/storetest"
 	"waybill/workflows/freight"
@@ -40,6 +41,29 @@ func viewOf(id freight.ShipmentID, revision int64, change func(*freight.View)) s
 		change(&v)
 	}
 	return store.Entry{View: v, References: []freight.Reference{ref(bol, "", string(id))}}
+}
+
+// of are the shipments of a customer.
+func of(c freight.CustomerCode) routing.Match {
+	return routing.Match{Customers: []freight.CustomerCode{c}}
+}
+
+// alpine are the express shipments from Germany into the Valais.
+var alpine = routing.Match{From: []string{"DE"}, To: []string{"CH"}, Postcodes: []string{"39"}, Services: []string{"EXPRESS"}}
+
+// happenOnLanes lets a milestone happen to shipments on several lanes, of which only acme-1 is alpine.
+func happenOnLanes(t *testing.T, s *store.Store) {
+	t.Helper()
+	for id, change := range map[freight.ShipmentID]func(*freight.View){
+		"acme-1": func(*freight.View) {}, "acme-2": func(v *freight.View) { v.Postcode = "8000" }, "acme-3": func(v *freight.View) { v.From = "AT" },
+		"acme-4": func(v *freight.View) { v.To = "DE" }, "acme-5": func(v *freight.View) { v.Service = "" },
+	} {
+		recordEntry(t, s, viewOf(id, 1, func(v *freight.View) {
+			v.From, v.To, v.Postcode, v.Service = "DE", "CH", "3900", "EXPRESS"
+			change(v)
+		}))
+		admit(t, s, scan("moved "+string(id), ref(bol, "", string(id))))
+	}
 }
 
 func recordEntry(t *testing.T, s *store.Store, e store.Entry) {
@@ -185,7 +209,7 @@ func TestRepeatsTellNothingAgain(t *testing.T) {
 
 func TestSubscriberHearsOnlyWhatItAskedFor(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
-		s, _ := openFor(t, db, store.Subscription{Name: portal, Customers: []freight.CustomerCode{"ACME"}}, store.Subscription{Name: "erp", Kinds: []freight.EventKind{freight.EventExceptionOpened}})
+		s, _ := openFor(t, db, store.Subscription{Name: portal, Shipments: of("ACME")}, store.Subscription{Name: "erp", Kinds: []freight.EventKind{freight.EventExceptionOpened}})
 		recordEntry(t, s, viewOf("acme-1", 1, func(v *freight.View) { v.Exceptions = []freight.ExceptionKind{freight.PODMissing} }))
 		admit(t, s, scan("one", ref(bol, "", "acme-1")))
 		if got := drain(t, s, portal); len(got) != 0 {
@@ -195,6 +219,33 @@ func TestSubscriberHearsOnlyWhatItAskedFor(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+func TestSubscriberHearsOfTheLaneAndTheServiceItAskedFor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		others := routing.Match{Customers: []freight.CustomerCode{"ACME"}, To: alpine.To}
+		s, _ := openFor(t, db, store.Subscription{Name: portal, Shipments: alpine}, store.Subscription{Name: "other", Shipments: others}, store.Subscription{Name: "erp"})
+		happenOnLanes(t, s)
+		if got, want := drain(t, s, portal), []string{"acme-1 milestone in_transit"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := drain(t, s, "other"); len(got) != 0 {
+			t.Errorf("it heard of another customer's shipment on its lane: %q", got)
+		}
+		if got := drain(t, s, "erp"); len(got) != 5 {
+			t.Errorf("who asked for no lane heard of %q", got)
+		}
+	})
+}
+
+// TestShipmentWhoseLaneIsNotKnownIsToldToNobodyWhoAskedForOne: an earlier release recorded none.
+func TestShipmentWhoseLaneIsNotKnownIsToldToNobodyWhoAskedForOne(t *testing.T) {
+	s, _ := openFor(t, storetest.SQLite(t), store.Subscription{Name: portal, Shipments: alpine}, store.Subscription{Name: "erp"})
+	recordEntry(t, s, viewOf("acme-9", 1, nil))
+	admit(t, s, scan("early", ref(bol, "", "acme-9")))
+	if alpines, all := drain(t, s, portal), drain(t, s, "erp"); len(alpines) != 0 || len(all) != 1 {
+		t.Errorf("got %q and %q", alpines, all)
+	}
 }
 
 // TestCarriersChargesAreToldToNobody: what a carrier asks is between it and us.
@@ -411,7 +462,7 @@ func TestReplaySendsTheOldEventsUnderTheirIDs(t *testing.T) {
 			}
 			clock.Pass(time.Hour)
 		}
-		newcomer := store.Subscription{Name: "newcomer", Kinds: []freight.EventKind{freight.EventMilestone}, Customers: []freight.CustomerCode{"GLOBEX"}}
+		newcomer := store.Subscription{Name: "newcomer", Kinds: []freight.EventKind{freight.EventMilestone}, Shipments: of("GLOBEX")}
 		for _, to := range []store.Subscription{{Name: portal}, newcomer} {
 			n, err := s.Replay(t.Context(), to, noon.Add(time.Hour), noon.Add(3*time.Hour))
 			if err != nil || n != 2 {
@@ -427,7 +478,25 @@ func TestReplaySendsTheOldEventsUnderTheirIDs(t *testing.T) {
 				}
 			}
 		}
-		if n, err := s.Replay(t.Context(), store.Subscription{Name: "other", Customers: []freight.CustomerCode{"ACME"}}, noon, noon.Add(3*time.Hour)); err != nil || n != 0 {
+		if n, err := s.Replay(t.Context(), store.Subscription{Name: "other", Shipments: of("ACME")}, noon, noon.Add(3*time.Hour)); err != nil || n != 0 {
+			t.Errorf("another customer's events were replayed: %d, %v", n, err)
+		}
+	})
+}
+
+func TestReplayKeepsToTheLanes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := openFor(t, db, store.Subscription{Name: "erp"})
+		happenOnLanes(t, s)
+		newcomer := store.Subscription{Name: portal, Shipments: alpine}
+		if n, err := s.Replay(t.Context(), newcomer, noon.Add(-time.Hour), noon.Add(time.Hour)); err != nil || n != 1 {
+			t.Errorf("%d, %v", n, err)
+		}
+		if got, want := drain(t, s, portal), []string{"acme-1 milestone in_transit"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		newcomer.Shipments.Customers = []freight.CustomerCode{"ACME"}
+		if n, err := s.Replay(t.Context(), newcomer, noon.Add(-time.Hour), noon.Add(time.Hour)); err != nil || n != 0 {
 			t.Errorf("another customer's events were replayed: %d, %v", n, err)
 		}
 	})

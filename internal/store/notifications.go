@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"waybill/internal/routing"
 	"waybill/workflows/freight"
 )
 
@@ -178,23 +181,66 @@ func (s *Store) Enable(ctx context.Context, name string) error {
 // another, under their old ids and in their order. It returns how many.
 func (s *Store) Replay(ctx context.Context, n Subscription, from, until time.Time) (count int64, err error) {
 	err = s.tx(ctx, "replay", func(t *sql.Tx) error {
-		q, args := `SELECT $1, shipment, n, $2 FROM events WHERE at >= $3 AND at < $4`, []any{n.Name, stamp(s.now()), stamp(from), stamp(until)}
-		among := func(column string, values []any) {
-			if len(values) > 0 {
-				q, args = q+fmt.Sprintf(` AND %s IN (%s)`, column, places(len(args)+1, len(values), 1)), append(args, values...)
-			}
-		}
-		among("kind", texts(n.Kinds))
-		among("customer", texts(n.Customers))
-		res, err := t.ExecContext(ctx, `INSERT INTO notifications (subscriber, shipment, n, due) `+q+` ON CONFLICT (subscriber, shipment, n) DO UPDATE
-			SET state = 'waiting', due = excluded.due, token = '', tries = 0, tried = '', reason = ''`, args...)
+		groups, err := replayed(ctx, t, n, from, until)
 		if err != nil {
 			return err
 		}
-		count, err = res.RowsAffected()
-		return err
+		count = 0
+		for _, shipments := range groups {
+			again, err := s.replay(ctx, t, n, from, until, shipments)
+			if err != nil {
+				return err
+			}
+			count += again
+		}
+		return nil
 	})
 	return count, err
+}
+
+// replayGroup is of how many shipments events are sent again in one statement, which takes only so many values.
+const replayGroup = 500
+
+// replayed are the shipments whose events are sent again, in groups. A group of none stands for all: where nothing but the
+// customer decides, which each event has with it, no view is read.
+func replayed(ctx context.Context, t *sql.Tx, n Subscription, from, until time.Time) (groups [][]any, err error) {
+	if n.Shipments.ByCustomerAlone() {
+		return [][]any{nil}, nil
+	}
+	rows, err := t.QueryContext(ctx, `SELECT view FROM views WHERE shipment IN (SELECT shipment FROM events WHERE at >= $1 AND at < $2) ORDER BY shipment`, stamp(from), stamp(until))
+	views, err := all(rows, err, func(r *sql.Rows) (v freight.View, err error) {
+		var said string
+		if err := r.Scan(&said); err != nil {
+			return v, err
+		}
+		return v, json.Unmarshal([]byte(said), &v)
+	})
+	var ids []any
+	for _, v := range views {
+		if n.Shipments.Matches(routing.FactsOfView(v)) {
+			ids = append(ids, string(v.Shipment))
+		}
+	}
+	return slices.Collect(slices.Chunk(ids, replayGroup)), err
+}
+
+// replay sends the events of shipments again, of all where none is named.
+func (s *Store) replay(ctx context.Context, t *sql.Tx, n Subscription, from, until time.Time, shipments []any) (int64, error) {
+	q, args := `SELECT $1, shipment, n, $2 FROM events WHERE at >= $3 AND at < $4`, []any{n.Name, stamp(s.now()), stamp(from), stamp(until)}
+	among := func(column string, values []any) {
+		if len(values) > 0 {
+			q, args = q+fmt.Sprintf(` AND %s IN (%s)`, column, places(len(args)+1, len(values), 1)), append(args, values...)
+		}
+	}
+	among("kind", texts(n.Kinds))
+	among("customer", texts(n.Shipments.Customers))
+	among("shipment", shipments)
+	res, err := t.ExecContext(ctx, `INSERT INTO notifications (subscriber, shipment, n, due) `+q+` ON CONFLICT (subscriber, shipment, n) DO UPDATE
+		SET state = 'waiting', due = excluded.due, token = '', tries = 0, tried = '', reason = ''`, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
 func texts[T ~string](ts []T) (as []any) {

@@ -125,6 +125,9 @@ func (n *nemesis) fenced(ctx context.Context) error {
 	return nil
 }
 
+// reconciled is how long that may take: hundreds of stories first take the steps they were kept from.
+const reconciled = 10 * time.Minute
+
 // reconcile runs what the worker says, until Odoo and Temporal answer, and returns the window that it names.
 func (n *nemesis) reconcile(ctx context.Context) (from, to time.Time, err error) {
 	var report struct {
@@ -132,7 +135,7 @@ func (n *nemesis) reconcile(ctx context.Context) (from, to time.Time, err error)
 		Behind  int                            `json:"behind"`
 	}
 	var last error
-	err = n.h.Await(ctx, "waybill-admin reconcile", 2*time.Minute, func() (bool, error) {
+	err = n.h.Await(ctx, "waybill-admin reconcile", reconciled, func() (bool, error) {
 		var out string
 		if out, last = n.h.Admin(ctx, "reconcile", "--after-restore", "--json"); last != nil {
 			return false, ctx.Err()

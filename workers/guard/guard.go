@@ -259,7 +259,8 @@ func Around[In, Out any](g *Guard, f func(context.Context, In) (Out, error)) fun
 	}
 }
 
-// Tuner lets a worker take as many activities at a time, and none while the guard is shut.
+// Tuner lets a worker take as many activities at a time, and none while the guard is shut; nil for a queue that no one
+// system serves.
 func Tuner(g *Guard, concurrency int) (worker.WorkerTuner, error) {
 	slots := func(n int) worker.SlotSupplier {
 		s, err := worker.NewFixedSizeSlotSupplier(n)
@@ -268,8 +269,12 @@ func Tuner(g *Guard, concurrency int) (worker.WorkerTuner, error) {
 		}
 		return s
 	}
+	activities := slots(concurrency)
+	if g != nil {
+		activities = supplier{activities, g}
+	}
 	return worker.NewCompositeTuner(worker.CompositeTunerOptions{
-		WorkflowSlotSupplier: slots(2), ActivitySlotSupplier: supplier{slots(concurrency), g}, LocalActivitySlotSupplier: slots(2),
+		WorkflowSlotSupplier: slots(2), ActivitySlotSupplier: activities, LocalActivitySlotSupplier: slots(2),
 		NexusSlotSupplier: slots(2), SessionActivitySlotSupplier: slots(2),
 	})
 }

@@ -24,7 +24,7 @@ import (
 // Subscriptions are those of the configuration. Whatever files scans needs them, or what it files is told to nobody.
 func Subscriptions(cs []config.Subscriber) (ss []store.Subscription) {
 	for _, c := range cs {
-		ss = append(ss, store.Subscription{Name: c.Name, Kinds: c.Events, Customers: c.Customers})
+		ss = append(ss, store.Subscription{Name: c.Name, Kinds: c.Events, Shipments: c.Shipments()})
 	}
 	return ss
 }

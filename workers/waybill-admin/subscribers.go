@@ -10,6 +10,7 @@ import (
 	"waybill/config"
 	"waybill/internal/console"
 	"waybill/internal/store"
+	"waybill/workers/notifier"
 )
 
 func (a *app) subscribers() *cobra.Command {
@@ -65,8 +66,7 @@ func subscription(c *config.Config, name string) (store.Subscription, error) {
 	if i < 0 {
 		return store.Subscription{}, console.Usagef("there is no subscriber %q in the configuration: see waybill-admin subscribers list", name)
 	}
-	s := c.Subscribers[i]
-	return store.Subscription{Name: s.Name, Kinds: s.Events, Customers: s.Customers}, nil
+	return notifier.Subscriptions(c.Subscribers[i : i+1])[0], nil
 }
 
 // replayed says how many events are on their way again.

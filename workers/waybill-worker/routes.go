@@ -9,6 +9,7 @@ import (
 	"waybill/activities/billing"
 	"waybill/activities/finance"
 	"waybill/activities/tms"
+	"waybill/activities/wms"
 	"waybill/config"
 	"waybill/internal/partner"
 	"waybill/internal/routing"
@@ -17,9 +18,10 @@ import (
 	"waybill/workflows/protocol"
 )
 
-// targets are the systems that routes name, beside the default of each kind.
+// targets are the systems that routes name, beside the default of each kind; of the WMS there is none.
 type targets struct {
 	tms     map[string]*tms.TMS
+	wms     map[string]*wms.Warehouse
 	billing map[string]*billing.Engine
 	finance map[string]*finance.Platform
 	probes  map[string]func(context.Context) error // by "kind name", of each
@@ -28,7 +30,7 @@ type targets struct {
 
 // aim connects what the configuration has as targets. It calls none of them.
 func (h *house) aim(cs []config.Target, reach func(target, name string, p config.Partner) *partner.Client) {
-	h.targets = targets{tms: map[string]*tms.TMS{}, billing: map[string]*billing.Engine{}, finance: map[string]*finance.Platform{}, probes: map[string]func(context.Context) error{}}
+	h.targets = targets{tms: map[string]*tms.TMS{}, wms: map[string]*wms.Warehouse{}, billing: map[string]*billing.Engine{}, finance: map[string]*finance.Platform{}, probes: map[string]func(context.Context) error{}}
 	for _, c := range cs {
 		id := c.Kind + " " + c.Name
 		client := reach(id, id, c.Partner())
@@ -36,6 +38,9 @@ func (h *house) aim(cs []config.Target, reach func(target, name string, p config
 		case routing.TMS:
 			t := &tms.TMS{Client: client}
 			h.targets.tms[c.Name], h.targets.probes[id] = t, t.Check
+		case routing.WMS:
+			t := &wms.Warehouse{Client: client}
+			h.targets.wms[c.Name], h.targets.probes[id] = t, t.Check
 		case routing.Billing:
 			t := &billing.Engine{Client: client}
 			h.targets.billing[c.Name], h.targets.probes[id] = t, t.Check
@@ -84,12 +89,20 @@ const otherwise = 10 * time.Second
 // queue, each other behind its own.
 func byRoute[T, In, Out any](h *house, g *guard.Guard, k routing.Kind, usual T, others map[string]T, name func(In) string, f func(T, context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	serve := guarded(g, func(ctx context.Context, in In) (Out, error) { return f(usual, ctx, in) })
-	return func(ctx context.Context, in In) (out Out, err error) {
-		to := name(in)
-		if to == "" || to == routing.Default {
+	other := byTarget(h, k, others, name, f)
+	return func(ctx context.Context, in In) (Out, error) {
+		if to := name(in); to == "" || to == routing.Default {
 			return serve(ctx, in)
 		}
-		other, ok := others[to]
+		return other(ctx, in)
+	}
+}
+
+// byTarget is an activity that a target does, behind its own guard.
+func byTarget[T, In, Out any](h *house, k routing.Kind, targets map[string]T, name func(In) string, f func(T, context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	return func(ctx context.Context, in In) (out Out, err error) {
+		to := name(in)
+		target, ok := targets[to]
 		if !ok {
 			return out, protocol.Configuration.Of(fmt.Errorf("the shipment's route names the %s %q, which is not in targets of the configuration: put it back until its shipments are closed", k, to))
 		}
@@ -97,7 +110,7 @@ func byRoute[T, In, Out any](h *house, g *guard.Guard, k routing.Kind, usual T, 
 		if !own.Passes() {
 			return out, protocol.Throttled.After(errors.New("the "+string(k)+" "+to+" is down: it is probed, and asked again when it is back"), otherwise)
 		}
-		out, err = f(other, ctx, in)
+		out, err = f(target, ctx, in)
 		own.Report(err)
 		return out, err
 	}

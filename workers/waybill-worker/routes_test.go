@@ -2,12 +2,18 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"waybill/activities/notify/notifytest"
+	"waybill/activities/tms"
 	"waybill/activities/tms/tmstest"
+	"waybill/activities/wms"
+	"waybill/activities/wms/wmstest"
 	"waybill/internal/console"
+	"waybill/internal/partner/partnertest"
 	"waybill/workflows/freight"
 )
 
@@ -49,6 +55,55 @@ func TestShipmentGoesToTheTMSItsRouteNames(t *testing.T) {
 	w.until("its own TMS is told to stop", func() bool { return own.Requests()[0].Status == "cancelled" }, func() string { return fmt.Sprint(own.Requests()) })
 }
 
+// warehouse writes rules that have the goods of GLOBEX packed by a warehouse, and returns its WMS.
+func (w *world) warehouse() *wmstest.WMS {
+	w.t.Helper()
+	reno := wmstest.New()
+	rules := w.write("routing.yaml", "version: v1\nowner: test\nroutes:\n  - {name: reno, customers: [GLOBEX], wms: reno}\n")
+	w.change("policies:", fmt.Sprintf("targets: [{name: reno, kind: wms, url: %q, token: \"env:WB_TEST_TOKEN\"}]\nrouting: {file: %q}\npolicies:", w.serve(reno), rules))
+	return reno
+}
+
+// TestWarehouseThatTheRouteNamesPacksForTheCarrierAndIsStopped, and is asked for no other's goods.
+func TestWarehouseThatTheRouteNamesPacksForTheCarrierAndIsStopped(t *testing.T) {
+	w := newWorld(t)
+	reno := w.warehouse()
+	w.lacks()
+	w.says(w.start(), "scans_started")
+	usual, id := w.release("ACME"), w.release("GLOBEX")
+	for _, each := range []freight.ShipmentID{usual, id} {
+		w.scan(w.temporal, each, freight.Scan{Milestone: freight.TenderAccepted})
+	}
+	w.state(w.temporal, usual, "is on its way", func(s freight.Shipment) bool { return s.Stage == freight.StageTransit })
+	s := w.state(w.temporal, id, "is with the warehouse", func(s freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+	all := reno.ShipOrders()
+	if len(all) != 1 || all[0].Shipment != id || all[0].PRO != s.Booking.PRO || all[0].Carrier != "FASTFRT" || all[0].Delivery != s.Release.PickingName || all[0].Pieces != s.Release.Pieces {
+		t.Fatalf("the warehouse has %+v, the shipment is %+v", all, s)
+	}
+	w.want(console.Done, "", "", "cancel", string(id), "--by", "ann", "--reason", "withdrawn")
+	w.until("warehouse and TMS are told to stop", func() bool {
+		return reno.ShipOrders()[0].Status == wms.StatusCancelled && slices.ContainsFunc(w.tms.Requests(), func(q tms.Request) bool { return q.Shipment == id && q.Status == tms.StatusCancelled })
+	}, func() string { return fmt.Sprint(reno.ShipOrders(), w.tms.Requests()) })
+}
+
+// TestWarehouseThatIsDownIsProbedAndNamed, and has the goods asked of it when it is back.
+func TestWarehouseThatIsDownIsProbedAndNamed(t *testing.T) {
+	w := newWorld(t)
+	reno := w.warehouse()
+	r := w.start()
+	w.says(r, "scans_started")
+	id := w.release("GLOBEX")
+	reno.Fail(func(*http.Request) partnertest.Trouble {
+		return partnertest.Trouble{Status: http.StatusInternalServerError}
+	})
+	w.lacks("target wms reno: the wms reno says: It failed: is it up")
+	w.scan(w.temporal, id, freight.Scan{Milestone: freight.TenderAccepted})
+	w.says(r, `"system":"wms reno"`)
+	reno.Fail(nil)
+	w.says(r, "system_back")
+	w.state(w.temporal, id, "is with the warehouse", func(s freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+}
+
 func TestRuleThatNamesNoTargetKeepsTheWorkerFromStarting(t *testing.T) {
 	w := newWorld(t)
 	w.route()
@@ -68,4 +123,21 @@ func TestSubscriberHearsWhatHappensToAShipment(t *testing.T) {
 	w.tms.Decline(id)
 	w.scan(w.temporal, id, freight.Scan{Milestone: freight.TenderDeclined})
 	w.until("it hears of the exception", func() bool { return strings.Contains(fmt.Sprintf("%s", sub.Taken()), "exception_opened") }, func() string { return fmt.Sprintf("%s", sub.Taken()) })
+}
+
+// TestSubscriberOfALaneHearsOfNoOther from a worker as it is configured anywhere: the shop ships to the US alone.
+func TestSubscriberOfALaneHearsOfNoOther(t *testing.T) {
+	w := newWorld(t)
+	west, alps := notifytest.Start(t), notifytest.Start(t)
+	t.Setenv("WB_TEST_SUBSCRIBER", notifytest.Secret)
+	const hook = `url: %q, secrets: ["env:WB_TEST_SUBSCRIBER"], allow_private: true`
+	w.change("policies:", fmt.Sprintf("subscribers: [{name: west, to: [US], postcodes: [\"75\"], services: [FASTFRT], "+hook+"}, {name: alps, to: [CH], "+hook+"}]\npolicies:", west.URL, alps.URL))
+	w.says(w.start(), "scans_started")
+	id := w.release("ACME")
+	w.tms.Decline(id)
+	w.scan(w.temporal, id, freight.Scan{Milestone: freight.TenderDeclined})
+	w.until("who asked for its lane hears of it", func() bool { return strings.Contains(fmt.Sprintf("%s", west.Taken()), "exception_opened") }, func() string { return fmt.Sprintf("%s", west.Taken()) })
+	if st, err := w.inbox().SubscriberState(t.Context(), "alps"); err != nil || len(st.Counts) != 0 { // what is for it is filed with what is for the other
+		t.Errorf("who asked for another hears of %+v, %v", st.Counts, err)
+	}
 }

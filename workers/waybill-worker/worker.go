@@ -20,6 +20,7 @@ import (
 	"waybill/activities/odoo"
 	"waybill/activities/record"
 	"waybill/activities/tms"
+	"waybill/activities/wms"
 	"waybill/config"
 	"waybill/internal/cluster"
 	"waybill/internal/console"
@@ -307,6 +308,7 @@ func (h *house) workers() (ws []worker.Worker, err error) {
 		{protocol.QueuePost, h.servePost},
 		{protocol.QueueBilling, h.serveBilling},
 		{protocol.QueueTMS, h.serveTMS},
+		{protocol.QueueWMS, h.serveWMS},
 		{protocol.QueueFinance, h.serveFinance},
 		{protocol.QueueRecord, h.serveRecord},
 	} {
@@ -360,6 +362,12 @@ func (h *house) serveTMS(w worker.Worker, g *guard.Guard) {
 	request := byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportRequest) string { return q.Release.Route.TMS }, (*tms.TMS).RequestTransport)
 	protocol.RequestCarrier.Serve(w, h.keeper.Tendering(request))
 	protocol.CancelCarrier.Serve(w, byRoute(h, g, routing.TMS, h.tms, h.targets.tms, func(q protocol.TransportCancel) string { return q.Target }, (*tms.TMS).CancelTransport))
+}
+
+// serveWMS has no default, and so no guard of its queue: each warehouse is behind its own.
+func (h *house) serveWMS(w worker.Worker, _ *guard.Guard) {
+	protocol.RequestShipOrder.Serve(w, byTarget(h, routing.WMS, h.targets.wms, func(q protocol.ShipOrderRequest) string { return q.Target }, (*wms.Warehouse).RequestShipOrder))
+	protocol.CancelShipOrder.Serve(w, byTarget(h, routing.WMS, h.targets.wms, func(q protocol.ShipOrderCancel) string { return q.Target }, (*wms.Warehouse).CancelShipOrder))
 }
 
 func (h *house) serveFinance(w worker.Worker, g *guard.Guard) {

@@ -33,7 +33,7 @@ func (s *Shipment) Deadlines() (ds []Deadline) {
 	if window == 0 {
 		window = defaultWindow
 	}
-	add(s.Since, c.Accept, s.Stage == StageFulfilment, TenderOverdue, "no carrier has accepted the tender")
+	add(s.Since, c.Accept, s.Stage == StageFulfilment && s.ShipOrder.Tender == 0, TenderOverdue, "no carrier has accepted the tender")
 	moving := s.Stage == StageFulfilment || s.Stage == StageTransit
 	add(s.Since, c.Deliver, moving && s.Terms.SLA == nil, DeliveryOverdue, "not delivered by the promise")
 	if at := s.nextLook(); moving && !at.IsZero() {

@@ -12,6 +12,7 @@ type AuditKind string
 const (
 	AuditClaimed    AuditKind = "claimed"
 	AuditTendered   AuditKind = "tendered"
+	AuditWarehouse  AuditKind = "warehouse" // asked for the goods, or to stop
 	AuditStage      AuditKind = "stage"
 	AuditCharges    AuditKind = "charges"
 	AuditRated      AuditKind = "rated"
@@ -75,6 +76,12 @@ type View struct {
 	Closed     bool      `json:"closed,omitzero"`
 	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is at risk or broken
 	Promised   time.Time `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
+
+	// The lane and the service, by which subscribers choose.
+	From     string `json:"from,omitzero"` // origin, ISO 3166-1 alpha-2
+	To       string `json:"to,omitzero"`   // destination
+	Postcode string `json:"postcode,omitzero"`
+	Service  string `json:"service,omitzero"`
 }
 
 // ViewAt is the shipment's row at a revision.
@@ -84,6 +91,7 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 		Customer: s.Release.Customer, Carrier: s.Carrier(), Order: s.Release.Order, OrderName: s.Release.OrderName,
 		Picking: s.Release.Picking, Exceptions: s.Exceptions.OpenKinds(), Trailed: s.trailed(), Invoice: s.Invoice, Residual: s.Payment.Residual,
 		At: now, Closed: s.Stage == StageClosed || s.Stage == StageCancelled,
+		From: s.Release.From, To: s.Release.ShipTo.Country, Postcode: s.Release.ShipTo.Postcode, Service: s.Release.Service,
 	}
 	if s.Plan != nil {
 		v.InvoiceKey = s.Plan.Key

@@ -28,11 +28,13 @@ type Release struct {
 }
 
 // Route says which systems serve a shipment, by the names the configuration has for them. It is decided once, when the
-// shipment is claimed: a shipment that is under way stays with those that know it. "" is the default of each.
+// shipment is claimed: a shipment that is under way stays with those that know it. "" is the default of each, and of the
+// WMS none: no warehouse is asked.
 type Route struct {
 	Rule    string      `json:"rule,omitzero"`    // that decided
 	Version string      `json:"version,omitzero"` // of the rules
 	TMS     string      `json:"tms,omitzero"`
+	WMS     string      `json:"wms,omitzero"`
 	Billing string      `json:"billing,omitzero"`
 	Finance string      `json:"finance,omitzero"`
 	Carrier CarrierCode `json:"carrier,omitzero"` // asked for where the order named none
@@ -50,6 +52,15 @@ type Booking struct {
 	Ref     string      `json:"ref"` // the TMS's own number
 	Carrier CarrierCode `json:"carrier,omitzero"`
 	PRO     string      `json:"pro,omitzero"`
+}
+
+// ShipOrder is what a warehouse was asked for: to pick and pack the goods, and to hand them to the carrier. The zero
+// value was never asked.
+type ShipOrder struct {
+	Ref     string      `json:"ref,omitzero"`     // the WMS's own number; "" until it has answered
+	Tender  int         `json:"tender,omitzero"`  // that was accepted when it was asked, from 1
+	Carrier CarrierCode `json:"carrier,omitzero"` // that comes for the goods
+	PRO     string      `json:"pro,omitzero"`     // the carrier's number for them
 }
 
 // ReferenceKind says what a number is.

@@ -43,7 +43,9 @@ type Shipment struct {
 	Tenders  int       `json:"tenders,omitzero"`  // requests sent to the TMS, from 1
 	Tendered time.Time `json:"tendered,omitzero"` // when the last of them was first sent
 	Declined int       `json:"declined,omitzero"` // number of the last tender that was declined
-	Estimate Money     `json:"estimate,omitzero"` // of the sell side, at release
+	// ShipOrder is what the warehouse was asked for; zero where it was not, as where the route names none.
+	ShipOrder ShipOrder `json:"shipOrder,omitzero"`
+	Estimate  Money     `json:"estimate,omitzero"` // of the sell side, at release
 	// NoEstimate is why there is none, where the engine was asked and had none.
 	NoEstimate string `json:"noEstimate,omitzero"`
 

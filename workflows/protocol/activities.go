@@ -9,20 +9,22 @@ import (
 // What the stories ask of the outside world. Every one may run more than once; each that changes something
 // does so under a key made of business facts.
 var (
-	ClaimDelivery  = Activity[ClaimRequest, freight.Release]{"ClaimDelivery", QueueStatus, showing}
-	UpdateStatus   = Activity[StatusUpdate, StatusWritten]{"UpdateStatus", QueueStatus, showing}
-	ReadBillable   = Activity[BillableRequest, freight.Billable]{"ReadBillable", QueuePost, asking}
-	PostInvoice    = Activity[PostingRequest, Posted]{"PostInvoice", QueuePost, money}
-	RequestCarrier = Activity[TransportRequest, Booked]{"RequestTransport", QueueTMS, asking}
-	CancelCarrier  = Activity[TransportCancel, TransportCancelled]{"CancelTransport", QueueTMS, asking}
-	RateShipment   = Activity[RatingRequest, freight.Rating]{"RateShipment", QueueBilling, asking}
-	CommitDraft    = Activity[DraftRequest, Draft]{"CommitDraft", QueueBilling, money}
-	TellFinance    = Activity[FinanceNotice, FinanceReceipt]{"TellFinance", QueueFinance, money}
-	Record         = Activity[RecordRequest, Recorded]{"Record", QueueRecord, showing}
-	ReadTerms      = Activity[TermsRequest, freight.Terms]{"ReadTerms", QueueRecord, asking}
-	VerifyDecision = Activity[DecisionRequest, DecisionVerified]{"VerifyDecision", QueueRecord, asking}
-	ReadUnmatched  = Activity[UnmatchedRequest, freight.Unmatched]{"ReadUnmatched", QueueRecord, asking}
-	PlaceUnmatched = Activity[freight.PlaceRequest, Placed]{"PlaceUnmatched", QueueRecord, asking}
+	ClaimDelivery    = Activity[ClaimRequest, freight.Release]{"ClaimDelivery", QueueStatus, showing}
+	UpdateStatus     = Activity[StatusUpdate, StatusWritten]{"UpdateStatus", QueueStatus, showing}
+	ReadBillable     = Activity[BillableRequest, freight.Billable]{"ReadBillable", QueuePost, asking}
+	PostInvoice      = Activity[PostingRequest, Posted]{"PostInvoice", QueuePost, money}
+	RequestCarrier   = Activity[TransportRequest, Booked]{"RequestTransport", QueueTMS, asking}
+	CancelCarrier    = Activity[TransportCancel, TransportCancelled]{"CancelTransport", QueueTMS, asking}
+	RequestShipOrder = Activity[ShipOrderRequest, ShipOrdered]{"RequestShipOrder", QueueWMS, asking}
+	CancelShipOrder  = Activity[ShipOrderCancel, ShipOrderCancelled]{"CancelShipOrder", QueueWMS, asking}
+	RateShipment     = Activity[RatingRequest, freight.Rating]{"RateShipment", QueueBilling, asking}
+	CommitDraft      = Activity[DraftRequest, Draft]{"CommitDraft", QueueBilling, money}
+	TellFinance      = Activity[FinanceNotice, FinanceReceipt]{"TellFinance", QueueFinance, money}
+	Record           = Activity[RecordRequest, Recorded]{"Record", QueueRecord, showing}
+	ReadTerms        = Activity[TermsRequest, freight.Terms]{"ReadTerms", QueueRecord, asking}
+	VerifyDecision   = Activity[DecisionRequest, DecisionVerified]{"VerifyDecision", QueueRecord, asking}
+	ReadUnmatched    = Activity[UnmatchedRequest, freight.Unmatched]{"ReadUnmatched", QueueRecord, asking}
+	PlaceUnmatched   = Activity[freight.PlaceRequest, Placed]{"PlaceUnmatched", QueueRecord, asking}
 )
 
 // ClaimRequest claims a delivery for a shipment: x_waybill_shipment on the picking. Claiming again by the
@@ -109,6 +111,41 @@ type TransportCancel struct {
 type TransportCancelled struct {
 	Cancelled bool   `json:"cancelled"`
 	Refusal   string `json:"refusal,omitzero"` // why not, for example "picked up"
+}
+
+// ShipOrderRequest asks a warehouse to pick and pack a shipment's goods, and to hand them to the carrier that has accepted
+// them: once for its tender.
+type ShipOrderRequest struct {
+	Shipment freight.ShipmentID  `json:"shipment"`
+	Tender   int                 `json:"tender"`            // that was accepted, from 1
+	Order    string              `json:"order,omitzero"`    // "S00042"
+	Delivery string              `json:"delivery,omitzero"` // "WH/OUT/00042", by which Odoo has the goods; "" for a load
+	ShipTo   freight.Place       `json:"shipTo"`
+	Weight   string              `json:"weight"` // kg, decimal
+	Pieces   int                 `json:"pieces"`
+	Carrier  freight.CarrierCode `json:"carrier,omitzero"` // that comes for the goods
+	PRO      string              `json:"pro,omitzero"`     // the carrier's number for them
+	Target   string              `json:"target"`           // by the shipment's route; there is no default
+}
+
+// ShipOrdered is the warehouse's number for it.
+type ShipOrdered struct {
+	Ref string `json:"ref"`
+}
+
+// ShipOrderCancel asks a warehouse to stop.
+type ShipOrderCancel struct {
+	Shipment  freight.ShipmentID `json:"shipment"`
+	Tender    int                `json:"tender"`
+	ShipOrder string             `json:"shipOrder,omitzero"` // the WMS's number; "" where the request's reply was never seen
+	Reason    string             `json:"reason"`
+	Target    string             `json:"target"` // by the shipment's route; there is no default
+}
+
+// ShipOrderCancelled is the warehouse's answer.
+type ShipOrderCancelled struct {
+	Cancelled bool   `json:"cancelled"`
+	Refusal   string `json:"refusal,omitzero"` // why not, for example "handed over"
 }
 
 // RatingRequest asks what the contracts say. It changes nothing.

@@ -17,6 +17,7 @@ const (
 	QueuePost    = "odoo-post"
 	QueueBilling = "billing"
 	QueueTMS     = "tms"
+	QueueWMS     = "wms"
 	QueueFinance = "finance"
 	QueueRecord  = "record"
 )

@@ -58,8 +58,8 @@ func (r *run) wish(ctx workflow.Context) freight.CancelRequest {
 	return freight.CancelRequest{By: "operator", Reason: "cancelled in Temporal", At: workflow.Now(ctx)}
 }
 
-// callOff cancels the shipment: the TMS first. It reports false where the freight turns out to have left;
-// then the story goes on.
+// callOff cancels the shipment: with the warehouse and the TMS first. It reports false where the freight turns out to have
+// left; then the story goes on.
 func (r *run) callOff(ctx workflow.Context) (done bool, err error) {
 	for r.inbox.HasPending() {
 		r.inbox.Select(ctx) // a pick-up that is in the same task counts
@@ -73,13 +73,13 @@ func (r *run) callOff(ctx workflow.Context) (done bool, err error) {
 	if err := r.stopAsking(ctx); err != nil {
 		return false, err
 	}
-	refusal, err := r.cancelCarrier(ctx, wish)
+	why, err := r.stopPartners(ctx, wish)
 	if err != nil {
 		return false, err
 	}
 	r.shielded = false
-	if refusal != "" && !wish.Final {
-		r.carryOn(ctx, wish, "the TMS does not cancel it: "+refusal)
+	if why != "" && !wish.Final {
+		r.carryOn(ctx, wish, why)
 		return false, nil
 	}
 	r.note(ctx, freight.AuditCancelled, wish.By, wish.Reason)
@@ -111,25 +111,51 @@ func (r *run) stopAsking(ctx workflow.Context) error {
 	return r.await(ctx, func() bool { return !slices.ContainsFunc(r.calls, asking) })
 }
 
+// stopPartners tells the warehouse to stop, then the TMS, and says which of them does not; "" where both do. The TMS is not
+// told where the warehouse has handed the goods over, unless they will not be delivered whatever anyone says.
+func (r *run) stopPartners(ctx workflow.Context, wish freight.CancelRequest) (why string, err error) {
+	warehouse, err := r.cancelShipOrder(ctx, wish)
+	switch {
+	case err != nil:
+		return "", err
+	case warehouse.Refusal != "" && !wish.Final:
+		return "the warehouse does not cancel it: " + warehouse.Refusal, nil
+	}
+	refusal, err := r.cancelCarrier(ctx, wish)
+	if err != nil || refusal == "" {
+		return "", err
+	}
+	why = "the TMS does not cancel it: " + refusal
+	if warehouse.Cancelled {
+		why += "; the warehouse had cancelled it: reopen it there if the goods have not left"
+	}
+	return why, nil
+}
+
 // cancelCarrier asks the TMS to stop, also where the reply to our request was never seen. A person can give up asking.
 func (r *run) cancelCarrier(ctx workflow.Context, wish freight.CancelRequest) (refusal string, err error) {
 	if r.s.Tenders == 0 {
 		return "", nil
 	}
 	q := protocol.TransportCancel{Shipment: r.s.ID, Tender: r.s.Tenders, Booking: r.s.Booking.Ref, Reason: wish.Reason, Target: r.s.Release.Route.TMS}
-	stop := step[protocol.TransportCancel, protocol.TransportCancelled]{
+	err = r.insistOnEnd(ctx, "cancel", step[protocol.TransportCancel, protocol.TransportCancelled]{
 		do: protocol.CancelCarrier, key: "cancel", summary: "stop " + tenderRef(r.s.Tenders), kind: freight.PartnerFailed,
 		in:   func() protocol.TransportCancel { return q },
 		take: func(a protocol.TransportCancelled) { refusal = a.Refusal },
-	}
-	for !r.s.Exceptions.Answered(stop.kind, stop.key, freight.Abandon) {
+	})
+	return refusal, err
+}
+
+// insistOnEnd asks a partner to stop what the shipment does there, until it answers or a person gives up asking.
+func (r *run) insistOnEnd(ctx workflow.Context, key string, stop asker) error {
+	for !r.s.Exceptions.Answered(freight.PartnerFailed, key, freight.Abandon) {
 		a := stop.ask(ctx, r)
 		if err := r.await(ctx, func() bool { return a.came }); err != nil || a.err == nil {
-			return refusal, err
+			return err
 		}
 		if err := r.park(ctx, a.kind, a.key, protocol.Words(a.err), nil); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return "", nil
+	return nil
 }

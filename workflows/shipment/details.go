@@ -68,6 +68,8 @@ func fulfilmentWaits(s *freight.Shipment) string {
 		return "Claims the delivery in Odoo."
 	case s.Booking.Ref == "":
 		return "Asks the TMS to move it."
+	case s.ShipOrder.Tender > 0 && s.ShipOrder.Ref == "":
+		return "A carrier has accepted. Asks the warehouse to pack the goods and to hand them over."
 	}
 	return fmt.Sprintf("Waits for a carrier to accept tender %d (TMS %s).", s.Tenders, s.Booking.Ref)
 }
@@ -164,6 +166,7 @@ func rows(s *freight.Shipment) [][2]string {
 		{"customer", protocol.Code(s.Release.Customer)},
 		{"carrier", protocol.Code(s.Carrier())},
 		{"TMS", strings.TrimSpace(s.Booking.Ref + " " + s.Booking.PRO)},
+		{"warehouse", strings.TrimSpace(s.Release.Route.WMS + " " + s.ShipOrder.Ref)},
 		{"freight", milestoneText(s)},
 		{"promise", promiseText(s)},
 		{"policy", policyText(s.Terms)},

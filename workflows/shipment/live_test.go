@@ -36,7 +36,7 @@ func newServer(t *testing.T, dc converter.DataConverter) *live {
 func newLive(t *testing.T, c client.Client) *live {
 	t.Helper()
 	l := &live{world: newWorld(), t: t, c: c}
-	for _, q := range []string{protocol.QueueStatus, protocol.QueuePost, protocol.QueueBilling, protocol.QueueTMS, protocol.QueueFinance, protocol.QueueRecord} {
+	for _, q := range []string{protocol.QueueStatus, protocol.QueuePost, protocol.QueueBilling, protocol.QueueTMS, protocol.QueueWMS, protocol.QueueFinance, protocol.QueueRecord} {
 		l.work(q)
 	}
 	l.stories = l.work(protocol.QueueStories)

@@ -236,6 +236,26 @@ func TestTenderGivenBackAfterItWasAcceptedIsShown(t *testing.T) {
 	s.finished(freight.StageClosed)
 }
 
+func TestCarrierThatAcceptsAfterItsDeclineTakesTheShipment(t *testing.T) {
+	s := newStory(t)
+	s.at(time.Hour, func() { s.scan(milestone(freight.TenderDeclined, s.Now())) })
+	s.at(2*time.Hour, func() {
+		if !slices.Equal(s.openKinds(), []freight.ExceptionKind{freight.TenderWasDeclined}) {
+			t.Errorf("open %v", s.openKinds())
+		}
+		s.scan(milestone(freight.TenderAccepted, s.Now()))
+	})
+	s.at(3*time.Hour, func() {
+		if open := s.openKinds(); len(open) > 0 {
+			t.Errorf("it was accepted, and %v are open", open)
+		}
+		s.scan(carried(s.Now(), "")[1:]...)
+	})
+	s.at(5*time.Hour, s.paid)
+	s.run()
+	s.finished(freight.StageClosed)
+}
+
 // garbage sends messages of a good form that say nothing, each in another way.
 func (s *story) garbage(from, n int) {
 	for i := from; i < from+n; i++ {

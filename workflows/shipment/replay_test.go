@@ -1,12 +1,16 @@
 package shipment_test
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"waybill/internal/historytest"
 	"waybill/workflows/freight"
@@ -57,6 +61,11 @@ func situations() []historytest.Situation {
 		{Name: "contradiction-dismissed", Play: play(contradicted)},
 		{Name: "promise-at-risk-then-broken", Play: play(promiseBroken)},
 		{Name: "second-exception-noted", Play: play(secondNoted)},
+		{Name: "warehouse-asked", Play: play(warehoused)},
+		{Name: "warehouse-refuses-then-retried", Play: play(warehouseRefuses)},
+		{Name: "warehouse-down-until-the-goods-left", Play: play(warehouseDown)},
+		{Name: "cancelled-at-the-warehouse", Play: play(cancelledAtWarehouse)},
+		{Name: "cancelled-after-the-warehouse-handed-it-over", Play: play(handedToCarrier)},
 		{Name: "encrypted", Sealed: true, Play: play(func(l *live) { disputed(l, "approve") })},
 	}
 }
@@ -69,6 +78,36 @@ func TestRecord(t *testing.T) {
 // TestReplay runs today's story over every recorded history.
 func TestReplay(t *testing.T) {
 	histories.Replay(t, "testdata/keyring.json", func(r worker.WorkflowReplayer) { protocol.Shipment.Serve(r, shipment.Workflow) })
+}
+
+// TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid: while both releases ran, this one may have claimed
+// it with a route that names a warehouse, and the one before read the acceptance.
+func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *testing.T) {
+	text, err := os.ReadFile("testdata/histories/v1/clean.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h historypb.History
+	if err := protojson.Unmarshal(text, &h); err != nil {
+		t.Fatal(err)
+	}
+	claims := 0
+	for _, e := range h.GetEvents() {
+		for _, p := range e.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads() {
+			if was := p.GetData(); bytes.Contains(was, []byte(`"pickingName"`)) {
+				p.Data = append(bytes.TrimSuffix(was, []byte("}")), `,"route":{"rule":"reno","version":"v1","wms":"reno"}}`...)
+				claims++
+			}
+		}
+	}
+	if claims != 1 {
+		t.Fatalf("%d claims were found: the test proves nothing", claims)
+	}
+	r := worker.NewWorkflowReplayer()
+	protocol.Shipment.Serve(r, shipment.Workflow)
+	if err := r.ReplayWorkflowHistory(nil, &h); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestRecordedHistoriesAreUnchanged(t *testing.T) { histories.CheckUnchanged(t) }
@@ -453,6 +492,63 @@ func secondNoted(l *live) {
 	})
 	l.resolve(freight.CancelTooLate, freight.Dismiss)
 	l.send(es[2:]...)
+	l.finish()
+}
+
+// accept starts a shipment whose route names a warehouse, and lets a carrier accept it.
+func (l *live) accept() {
+	l.t.Helper()
+	l.wms = "reno"
+	l.begin()
+	l.send(milestone(freight.TenderAccepted, time.Now()))
+}
+
+func warehoused(l *live) {
+	l.accept()
+	l.until(func(s *freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+	l.send(carried(time.Now(), "")[1:]...)
+	l.finish()
+}
+
+func warehouseRefuses(l *live) {
+	mended := false
+	l.pack = func() error {
+		if !mended {
+			return protocol.Rejected.Of(errors.New("there is no dock for FASTFRT"))
+		}
+		return nil
+	}
+	l.accept()
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.PartnerFailed)) == 1 })
+	l.with(func() { mended = true })
+	l.resolve(freight.PartnerFailed, freight.Retry)
+	l.until(func(s *freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+	l.send(carried(time.Now(), "")[1:]...)
+	l.finish()
+}
+
+func warehouseDown(l *live) {
+	l.pack = func() error { return protocol.Transient.Of(errors.New("the WMS is down")) }
+	l.accept()
+	l.until(func(s *freight.Shipment) bool { return s.Intends("ship-order") })
+	l.send(carried(time.Now(), "")[1:]...)
+	l.finish()
+}
+
+func cancelledAtWarehouse(l *live) {
+	l.accept()
+	l.until(func(s *freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+	l.cancel()
+	l.ended()
+}
+
+func handedToCarrier(l *live) {
+	l.keeps = "handed over"
+	l.accept()
+	l.until(func(s *freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+	l.cancel()
+	l.resolve(freight.CancelTooLate, freight.Dismiss)
+	l.send(carried(time.Now(), "")[1:]...)
 	l.finish()
 }
 

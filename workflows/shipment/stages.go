@@ -10,7 +10,8 @@ import (
 	"waybill/workflows/protocol"
 )
 
-// arrangeCarriage claims the delivery in Odoo, asks the TMS to move it, and waits for a carrier to accept.
+// arrangeCarriage claims the delivery in Odoo, asks the TMS to move it, waits for a carrier to accept, and asks the
+// warehouse for the goods where the route names one.
 func (r *run) arrangeCarriage(ctx workflow.Context) error {
 	if err := r.claim(ctx); err != nil {
 		return err
@@ -18,6 +19,14 @@ func (r *run) arrangeCarriage(ctx workflow.Context) error {
 	if err := r.readTerms(ctx); err != nil {
 		return err
 	}
+	if err := r.findCarrier(ctx); err != nil {
+		return err
+	}
+	return r.askWarehouse(ctx)
+}
+
+// findCarrier asks the TMS, anew after a decline where a person says so, until a carrier has accepted.
+func (r *run) findCarrier(ctx workflow.Context) error {
 	for {
 		if err := r.tender(ctx); err != nil {
 			return err
@@ -38,7 +47,7 @@ func (r *run) arrangeCarriage(ctx workflow.Context) error {
 			r.s.Booking = freight.Booking{} // ask anew
 			continue
 		}
-		if err := r.park(ctx, freight.TenderWasDeclined, ref, "the tender was declined", r.s.Journey.Accepted); err != nil {
+		if err := r.park(ctx, freight.TenderWasDeclined, ref, "the tender was declined", r.acceptance(ctx)); err != nil {
 			return err
 		}
 	}

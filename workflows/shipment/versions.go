@@ -15,3 +15,19 @@ func judgesEvents(ctx workflow.Context) bool {
 func notesAlone(ctx workflow.Context) bool {
 	return workflow.GetVersion(ctx, "notes-alone", workflow.DefaultVersion, 1) >= 1
 }
+
+// asksWarehouse reports whether the warehouse is asked that the route names. It is asked only where one is named: a shipment
+// without pays nothing. A worker of the release before, which knows no warehouse, may have carried a shipment past this
+// while both releases ran: that one goes on as it did.
+func asksWarehouse(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "ask-warehouse", workflow.DefaultVersion, 1) >= 1
+}
+
+// acceptance reports whether the tender has been accepted, for one who waits for that after a decline. It is asked only
+// after a decline. Runs that were declined before this was so wait for a person, as they did.
+func (r *run) acceptance(ctx workflow.Context) func() bool {
+	if workflow.GetVersion(ctx, "heed-acceptance", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return func() bool { return false }
+	}
+	return func() bool { return r.s.Journey.Accepted() }
+}

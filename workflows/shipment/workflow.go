@@ -21,7 +21,7 @@ func Workflow(ctx workflow.Context, in protocol.ShipmentInput) (protocol.Shipmen
 		return protocol.ShipmentResult{}, err
 	}
 	return r.through(ctx, []stage{
-		{freight.StageFulfilment, r.arrangeCarriage}, // claimed, asked of the TMS, accepted by a carrier
+		{freight.StageFulfilment, r.arrangeCarriage}, // claimed, asked of the TMS, accepted by a carrier, asked of the warehouse
 		{freight.StageTransit, r.followTheFreight},   // milestones in, clocks running
 		{freight.StageProof, r.proveDelivery},        // what the customer wants to see before it pays
 		{freight.StageCharges, r.gatherCharges},      // what the carrier asks, in its window

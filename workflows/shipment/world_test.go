@@ -29,6 +29,8 @@ type world struct {
 	notices  []protocol.FinanceNotice
 	records  []protocol.RecordRequest
 	cancels  []protocol.TransportCancel
+	packs    []protocol.ShipOrderRequest
+	unpacks  []protocol.ShipOrderCancel
 
 	claim    func() error
 	rate     func(protocol.RatingRequest) (freight.Rating, error)
@@ -38,10 +40,15 @@ type world struct {
 	stop     func() error
 	keep     func() error
 	busy     func() // what PostInvoice waits for, while others are answered
+	pack     func() error
+	unpack   func() error
 	refusal  string
-	weight   string       // delivered, as Odoo has it
-	blockers []string     // of a posting, as Odoo has them
-	board    func() error // what UpdateStatus waits for or fails with
+	keeps    string           // why the warehouse does not stop
+	wms      string           // that the route names
+	booked   *freight.Booking // nil: the TMS names carrier and PRO
+	weight   string           // delivered, as Odoo has it
+	blockers []string         // of a posting, as Odoo has them
+	board    func() error     // what UpdateStatus waits for or fails with
 }
 
 const shipmentID = freight.ShipmentID("acme-7")
@@ -64,7 +71,7 @@ func newWorld() *world {
 		return freight.Invoice{Move: 99, Number: "INV/2026/00099", Date: p.Date, Net: p.Net, Tax: usd("0.00"), Total: p.Net, Lines: len(p.Lines)}, nil
 	}
 	fine := func() error { return nil }
-	w.board, w.claim, w.commit, w.stop, w.keep = fine, fine, fine, fine, fine
+	w.board, w.claim, w.commit, w.stop, w.keep, w.pack, w.unpack = fine, fine, fine, fine, fine, fine, fine
 	w.busy = func() {}
 	w.verify = func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return decided(q), nil }
 	return w
@@ -111,15 +118,27 @@ func (w *world) serve(r registry) {
 	protocol.Dispute.Serve(r, dispute.Workflow)
 	serve(r, w, protocol.ClaimDelivery, func(q protocol.ClaimRequest) (freight.Release, error) {
 		w.claims++
-		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}}, w.claim()
+		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}}, w.claim()
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)
-		return protocol.Booked{Booking: freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}, Recorded: w.beside(q.Record)}, nil
+		b := freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}
+		if w.booked != nil {
+			b = *w.booked
+		}
+		return protocol.Booked{Booking: b, Recorded: w.beside(q.Record)}, nil
 	})
 	serve(r, w, protocol.CancelCarrier, func(q protocol.TransportCancel) (protocol.TransportCancelled, error) {
 		w.cancels = append(w.cancels, q)
 		return protocol.TransportCancelled{Cancelled: w.refusal == "", Refusal: w.refusal}, w.stop()
+	})
+	serve(r, w, protocol.RequestShipOrder, func(q protocol.ShipOrderRequest) (protocol.ShipOrdered, error) {
+		w.packs = append(w.packs, q)
+		return protocol.ShipOrdered{Ref: "W1"}, w.pack()
+	})
+	serve(r, w, protocol.CancelShipOrder, func(q protocol.ShipOrderCancel) (protocol.ShipOrderCancelled, error) {
+		w.unpacks = append(w.unpacks, q)
+		return protocol.ShipOrderCancelled{Cancelled: w.keeps == "", Refusal: w.keeps}, w.unpack()
 	})
 	serve(r, w, protocol.RateShipment, func(q protocol.RatingRequest) (freight.Rating, error) { return w.rate(q) })
 	serve(r, w, protocol.ReadBillable, func(protocol.BillableRequest) (freight.Billable, error) {

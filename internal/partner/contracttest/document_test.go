@@ -14,15 +14,16 @@ import (
 	"waybill/activities/billing"
 	"waybill/activities/finance"
 	"waybill/activities/tms"
+	"waybill/activities/wms"
 	"waybill/internal/partner/contracttest"
 )
 
 // TestContractsSayTheSameWhereTheyMeanTheSame: each partner gets one document that stands alone, so what they have in
-// common is written three times.
+// common is written four times.
 func TestContractsSayTheSameWhereTheyMeanTheSame(t *testing.T) {
 	common := map[string]any{} // by place
 	shared := 0
-	for name, document := range map[string][]byte{"billing": billing.OpenAPI(), "tms": tms.OpenAPI(), "finance": finance.OpenAPI()} {
+	for name, document := range map[string][]byte{"billing": billing.OpenAPI(), "tms": tms.OpenAPI(), "wms": wms.OpenAPI(), "finance": finance.OpenAPI()} {
 		var api struct {
 			Components map[string]map[string]any
 			Servers    any

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"regexp"
 
 	"github.com/spf13/cobra"
@@ -55,11 +56,10 @@ func (a *app) printRoute(r routed) {
 	for _, l := range r.Rules {
 		a.Print("%s", l)
 	}
-	for _, s := range []struct{ what, name string }{{"tms", r.Route.TMS}, {"billing", r.Route.Billing}, {"finance", r.Route.Finance}} {
-		if s.name == "" {
-			s.name = routing.Default
-		}
-		a.Print("%s: %s", s.what, s.name)
+	for _, s := range []struct{ what, name, otherwise string }{
+		{"tms", r.Route.TMS, routing.Default}, {"wms", r.Route.WMS, "none, no warehouse is asked"}, {"billing", r.Route.Billing, routing.Default}, {"finance", r.Route.Finance, routing.Default},
+	} {
+		a.Print("%s: %s", s.what, cmp.Or(s.name, s.otherwise))
 	}
 	if r.Route.Carrier != "" {
 		a.Print("carrier, where the order names none: %s", r.Route.Carrier)
