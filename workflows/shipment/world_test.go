@@ -41,6 +41,7 @@ type world struct {
 	refusal  string
 	weight   string       // delivered, as Odoo has it
 	blockers []string     // of a posting, as Odoo has them
+	tracking []string     // of the booking
 	board    func() error // what UpdateStatus waits for or fails with
 }
 
@@ -115,7 +116,7 @@ func (w *world) serve(r registry) {
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)
-		return protocol.Booked{Booking: freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}, Recorded: w.beside(q.Record)}, nil
+		return protocol.Booked{Booking: freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1", Tracking: w.tracking}, Recorded: w.beside(q.Record)}, nil
 	})
 	serve(r, w, protocol.CancelCarrier, func(q protocol.TransportCancel) (protocol.TransportCancelled, error) {
 		w.cancels = append(w.cancels, q)
