@@ -7,7 +7,7 @@ DURATION ?= 60s
 SCENARIOS ?= all
 ODOO ?= standin
 STORE ?= sqlite
-.PHONY: help demo test test-odoo check record build chaos chaos-sabotage bench
+.PHONY: help demo test test-odoo check record build chaos chaos-sabotage outage bench
 
 help: ## this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ chaos: ## fail everything that can fail, then check every invoice: SEED=1 SHIPME
 	@deploy/temporal.sh >/dev/null
 	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) $(if $(filter postgres,$(STORE)),env POSTGRES_SCRIPT=deploy/postgres.sh) go run ./starters/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
 		--seeds starters/waybill-chaos/testdata/seeds.txt $(if $(filter postgres,$(STORE)),--store "$$(deploy/postgres.sh up)") $(ARGS)
+
+outage: ## the billing engine is down for ten minutes: nothing is tried for nothing, and all goes on at once; ARGS="--span 3m"
+	@deploy/temporal.sh >/dev/null
+	@env -u ODOO_URL go run ./starters/waybill-chaos outage $(ARGS)
 
 chaos-sabotage: ## build Waybill with one thing wrong at a time; the faults must find each
 	@deploy/temporal.sh >/dev/null

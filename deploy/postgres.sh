@@ -5,6 +5,8 @@
 #   postgres.sh up    install once, start on a free port, and print the URL of a superuser
 #   postgres.sh url   print that URL again
 #   postgres.sh sql Q run a query
+#   postgres.sh dump DB FILE      write a backup of a database to a file, while it is used
+#   postgres.sh restore DB FILE   put a backup in a database's place
 #   postgres.sh kill  end it at once, as a loss of power would
 #   postgres.sh down  stop it and delete its data
 #
@@ -70,13 +72,22 @@ start() {
 
 stop() { if alive; then as_owner "$(bin pg_ctl)" -D "$data" -m "$1" -w stop >/dev/null 2>&1; fi; }
 
+url_of() { url | sed "s#/postgres?#/$1?#"; }
+
+restore() {
+  "$(bin psql)" -X -q "$(url)" -c "drop database if exists $1 with (force)" -c "create database $1"
+  "$(bin pg_restore)" --exit-on-error -d "$(url_of "$1")" "$2"
+}
+
 url() { cat "$root/url" 2>/dev/null || die "there is none: run postgres.sh up"; }
 
 case ${1:-} in
 up) install_once; make_once; start; url ;;
 url) url ;;
 sql) "$(bin psql)" -X -At -F $'\t' "$(url)" -c "${2:?query}" ;;
+dump) "$(bin pg_dump)" -Fc -f "${3:?file}" "$(url_of "${2:?database}")" ;;
+restore) restore "${2:?database}" "${3:?file}" ;;
 kill) stop immediate ;;
 down) stop fast; rm -rf "$root" ;;
-*) sed -n '2,14p' "$0"; exit 2 ;;
+*) sed -n '2,16p' "$0"; exit 2 ;;
 esac

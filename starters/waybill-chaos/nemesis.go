@@ -60,13 +60,16 @@ var scenarios = []scenario{
 	{partners, "billing-down", "the billing engine is down", (*nemesis).billingDown, nil},
 	{partners, "partners-lost", "a third of the partners' replies are lost after they have done it", (*nemesis).partnersLost, nil},
 	{processes, "store-locked", "another process holds the store's only writer", (*nemesis).storeLocked, func(w *world) bool { return w.sqlite() }},
-	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, func(w *world) bool { return !w.sqlite() && os.Getenv("POSTGRES_SCRIPT") != "" }},
-	{processes, "store-restore", "an older backup of the store is put back, reconciled, and what is missing sent again", (*nemesis).storeRestore, func(w *world) bool { return w.sqlite() }},
+	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, func(w *world) bool { return !w.sqlite() && canPostgres() }},
+	{processes, "store-restore", "an older backup of the store is put back, reconciled, and what is missing sent again", (*nemesis).storeRestore, func(w *world) bool { return w.sqlite() || canPostgres() }},
 	{processes, "disk-full", "the store's disk is full", (*nemesis).diskFull, func(w *world) bool { return w.small }},
 	{partners, "clock", "senders whose clocks are off: by four minutes, and by six", (*nemesis).clock, nil},
 	{partners, "poison", "bodies no one can use, and garbage signals from a person's hand", (*nemesis).poison, nil},
 	{processes, "deploy", "the workers are replaced by another version, and that is rolled back", (*nemesis).deploy, nil},
 }
+
+// canPostgres reports whether there is a program that can kill, dump and restore the PostgreSQL of the run.
+func canPostgres() bool { return os.Getenv("POSTGRES_SCRIPT") != "" }
 
 func describe() string {
 	var b strings.Builder

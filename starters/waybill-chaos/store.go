@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -30,7 +32,7 @@ func (w *world) storeFile() string {
 // disk was lost. No worker may work on it before it has learned again what it lacks; then partners send again what the
 // report says is missing.
 func (n *nemesis) storeRestore(ctx context.Context) error {
-	backup := filepath.Join(n.h.Dir, "backup.db")
+	backup := filepath.Join(n.h.Dir, "backup")
 	if err := n.backUp(ctx, backup); err != nil {
 		return err
 	}
@@ -41,7 +43,7 @@ func (n *nemesis) storeRestore(ctx context.Context) error {
 		n.restarts.Add(1)
 		p.Kill()
 	}
-	if err := n.h.SwapStore(ctx, func() error { return putBack(backup, n.storeFile()) }); err != nil {
+	if err := n.h.SwapStore(ctx, func() error { return n.putBack(ctx, backup) }); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -64,19 +66,39 @@ func (n *nemesis) storeRestore(ctx context.Context) error {
 
 // backUp copies the store while it is written to, as a company's backup does.
 func (n *nemesis) backUp(ctx context.Context, to string) error {
+	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if !n.sqlite() {
+		return n.postgres(ctx, "dump", to)
+	}
 	db, err := n.database()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	_, err = db.ExecContext(ctx, "VACUUM INTO ?", to)
 	return err
 }
 
-func putBack(backup, file string) error {
+// postgres has the script that keeps PostgreSQL dump or restore the run's database.
+func (n *nemesis) postgres(ctx context.Context, verb, file string) error {
+	u, err := url.Parse(n.o.store)
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), verb, strings.TrimPrefix(u.Path, "/"), file).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s of PostgreSQL: %w: %s", verb, err, out)
+	}
+	return nil
+}
+
+func (n *nemesis) putBack(ctx context.Context, backup string) error {
+	if !n.sqlite() {
+		return n.postgres(ctx, "restore", backup)
+	}
+	file := n.storeFile()
 	for _, part := range []string{"-wal", "-shm"} {
 		if err := os.Remove(file + part); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

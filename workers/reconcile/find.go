@@ -14,7 +14,7 @@ import (
 
 // Find compares the three with each other, and changes nothing.
 func (b *Books) Find(ctx context.Context) (r Report, err error) {
-	if err := b.compare(ctx, &r); err != nil {
+	if _, err := b.compare(ctx, &r); err != nil {
 		return r, err
 	}
 	shipments, err := b.list(ctx, protocol.Shipment.Name)

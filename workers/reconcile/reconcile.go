@@ -62,7 +62,7 @@ type Report struct {
 	DryRun    bool         `json:"dryRun"`         // nothing was changed
 	Mark      int64        `json:"mark"`           // the store's
 	Known     int64        `json:"temporalMark"`   // Temporal's
-	Shipments int          `json:"shipments"`      // asked, open and closed
+	Shipments int          `json:"shipments"`      // open and closed
 	Behind    int          `json:"behind"`         // of them, told more than the store had
 	Lost      int64        `json:"lostEntries"`    // audit entries that went with the lost store
 	Decisions int          `json:"decisions"`      // disputes whose decision counts as used
@@ -78,12 +78,15 @@ const (
 	atOnce = 8
 	// askWithin bounds one story's answer: a long history is replayed first.
 	askWithin = time.Minute
+	// skew is how far the clocks of Temporal's server and of the workers may be apart.
+	skew = 5 * time.Minute
 )
 
 // listed is a workflow's newest run.
 type listed struct {
 	id     string
 	start  time.Time
+	closed time.Time // zero while it runs
 	status enumspb.WorkflowExecutionStatus
 }
 
@@ -106,7 +109,10 @@ func (b *Books) list(ctx context.Context, kind string) (map[string]listed, error
 			return nil, fmt.Errorf("list %s workflows: %w", kind, err)
 		}
 		for _, e := range resp.GetExecutions() {
-			l := listed{e.GetExecution().GetWorkflowId(), e.GetStartTime().AsTime(), e.GetStatus()}
+			l := listed{id: e.GetExecution().GetWorkflowId(), start: e.GetStartTime().AsTime(), status: e.GetStatus()}
+			if end := e.GetCloseTime(); end != nil {
+				l.closed = end.AsTime()
+			}
 			if was, again := found[l.id]; strings.HasPrefix(l.id, prefix) && (!again || was.start.Before(l.start)) {
 				found[l.id] = l
 			}
@@ -190,7 +196,8 @@ func ask[Out any](ctx context.Context, b *Books, id string, q protocol.Query[Out
 // would do. It may be run again: it changes nothing that is newer.
 func (b *Books) AfterRestore(ctx context.Context, dry bool) (r Report, err error) {
 	r.DryRun = dry
-	if err := b.compare(ctx, &r); err != nil {
+	mark, err := b.compare(ctx, &r)
+	if err != nil {
 		return r, err
 	}
 	stop, err := b.serveAnswers()
@@ -203,7 +210,11 @@ func (b *Books) AfterRestore(ctx context.Context, dry bool) (r Report, err error
 		return r, err
 	}
 	known := map[int64]bool{}
-	if err := each(ctx, b, &r, shipments, protocol.ShipmentState, func(s freight.Shipment) error { return b.learn(ctx, &r, s, known) }); err != nil {
+	open, err := b.unsettled(ctx, &r, shipments, mark.At, known)
+	if err != nil {
+		return r, err
+	}
+	if err := each(ctx, b, &r, open, protocol.ShipmentState, func(s freight.Shipment) error { return b.learn(ctx, &r, s, known) }); err != nil {
 		return r, err
 	}
 	if err := b.learnDecisions(ctx, &r); err != nil {
@@ -215,18 +226,42 @@ func (b *Books) AfterRestore(ctx context.Context, dry bool) (r Report, err error
 	return r, b.letGo(ctx, &r)
 }
 
-// compare reads both marks, and what is missing if the store's is lower.
-func (b *Books) compare(ctx context.Context, r *Report) (err error) {
-	if r.Known, err = cluster.StoreMark(ctx, b.Temporal, b.Tenant); err != nil {
-		return err
+// unsettled are the shipments that may have told more than a store with this mark knows. One that closed before it, and
+// whose end the store has, has nothing to add: it is not asked, however many there are.
+func (b *Books) unsettled(ctx context.Context, r *Report, shipments map[string]listed, mark time.Time, known map[int64]bool) (map[string]listed, error) {
+	open := map[string]listed{}
+	for id, l := range shipments {
+		if l.closed.IsZero() || !l.closed.Before(mark.Add(-skew)) {
+			open[id] = l
+			continue
+		}
+		short, _ := protocol.ShipmentOf(id)
+		final, ok, err := b.Store.Final(ctx, short)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			open[id] = l
+			continue
+		case final.Invoice != nil:
+			known[final.Invoice.Move] = true
+		}
+		r.Shipments++
 	}
-	m, err := b.Store.Mark(ctx)
-	if err != nil {
-		return err
+	return open, nil
+}
+
+// compare reads both marks, and what is missing if the store's is lower.
+func (b *Books) compare(ctx context.Context, r *Report) (m store.Mark, err error) {
+	if r.Known, err = cluster.StoreMark(ctx, b.Temporal, b.Tenant); err != nil {
+		return m, err
+	}
+	if m, err = b.Store.Mark(ctx); err != nil {
+		return m, err
 	}
 	r.Mark, r.Older = m.N, m.N < r.Known
 	if r.Gaps, err = b.Store.Gaps(ctx); err != nil {
-		return err
+		return m, err
 	}
 	if r.Older {
 		r.Gaps = append(r.Gaps, store.Gap{From: m.At, To: b.Now()})
@@ -234,7 +269,7 @@ func (b *Books) compare(ctx context.Context, r *Report) (err error) {
 	if len(r.Gaps) > 0 {
 		r.Sources, err = b.Store.LastBefore(ctx, r.Gaps[len(r.Gaps)-1].From)
 	}
-	return err
+	return m, err
 }
 
 // learn brings the store up to what one shipment knows.
