@@ -31,6 +31,7 @@ type Config struct {
 	Connectors  Connectors   `mapstructure:"connectors"`
 	Relay       Relay        `mapstructure:"relay"`
 	Pull        []Pull       `mapstructure:"pull"`
+	Tenders     []Tenders    `mapstructure:"tenders"`
 	Silence     Silence      `mapstructure:"silence"`
 	Queues      []Queue      `mapstructure:"queues"`
 	Policies    File         `mapstructure:"policies"`
@@ -214,7 +215,7 @@ var defaults = map[string]any{
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
-	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "silence.after": "0s", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "tenders": []any{}, "silence.after": "0s", "queues": []any{},
 	"policies.file": "", "targets": []any{}, "routing.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
@@ -233,6 +234,7 @@ func (c *Config) ForWorker() error {
 	f.span("relay.unmatched_after", c.Relay.UnmatchedAfter, time.Second, 30*24*time.Hour)
 	c.checkConnectors(f)
 	c.checkPulls(f)
+	c.checkTenders(f)
 	c.checkQueues(f)
 	c.checkTargets(f)
 	f.want(c.Policies.File != "", "policies.file", "", "the path of the policies file")

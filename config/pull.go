@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,6 +51,36 @@ func (p Pull) Settled() Pull {
 	return p
 }
 
+// Tenders is a TMS that is asked about the tenders of which nobody has told anything.
+type Tenders struct {
+	TMS       string        `mapstructure:"tms"`    // the name of a target; "": the tms above
+	Source    string        `mapstructure:"source"` // of bridge.sources, which sends our own events: its answers count as that source's
+	After     time.Duration `mapstructure:"after"`
+	Until     time.Duration `mapstructure:"until"`
+	PerSecond float64       `mapstructure:"per_second"`
+}
+
+// Settled is t with the values of what it does not say: after 1 hour, until 14 days after the promise, 1 a second.
+func (t Tenders) Settled() Tenders {
+	t.After, t.Until, t.PerSecond = cmp.Or(t.After, time.Hour), cmp.Or(t.Until, 14*24*time.Hour), cmp.Or(t.PerSecond, 1)
+	return t
+}
+
+func (c *Config) checkTenders(f *faults) {
+	seen := map[string]bool{}
+	for i, t := range c.Tenders {
+		key, t := fmt.Sprintf("tenders[%d]", i), t.Settled()
+		s, known := c.Source(t.Source)
+		f.want(known && s.Connector == "", key+".source", t.Source, "the name of one of bridge.sources that has no connector: what the TMS answers counts as one of our own events")
+		target := slices.ContainsFunc(c.Targets, func(g Target) bool { return g.Kind == "tms" && g.Name == t.TMS })
+		f.want((t.TMS == "" || target) && !seen[t.TMS], key+".tms", t.TMS, "nothing for tms, or the name of one of targets of kind tms, once")
+		seen[t.TMS] = true
+		f.span(key+".after", t.After, time.Second, 30*24*time.Hour)
+		f.span(key+".until", t.Until, time.Hour, 90*24*time.Hour)
+		f.want(t.PerSecond > 0 && t.PerSecond <= 1000, key+".per_second", fmt.Sprint(t.PerSecond), "over 0, to 1000")
+	}
+}
+
 // Silence is when a source counts as silent.
 type Silence struct {
 	After time.Duration `mapstructure:"after"` // and longer than ever in the last 7 days; 0: nobody looks
@@ -70,7 +101,7 @@ func (c *Config) checkPulls(f *faults) {
 	for i, p := range c.Pull {
 		key, p := fmt.Sprintf("pull[%d]", i), p.Settled()
 		s, known := c.Source(p.Source)
-		f.want(known && s.Connector != "" && !seen[p.Source], key+".source", p.Source, "the name of one of bridge.sources that has a connector, once")
+		f.want(known && (s.Connector != "" || p.URL != "") && !seen[p.Source], key+".source", p.Source, "the name of one of bridge.sources that has a connector, or whose url answers with a list of our own events, once")
 		seen[p.Source] = true
 		if p.URL != "" {
 			f.url(key+".url", strings.NewReplacer("?", "/", "{", "", "}", "").Replace(p.URL), "an http or https URL, as in https://karrio.example.com/v1/trackers/{number}")
@@ -81,8 +112,8 @@ func (c *Config) checkPulls(f *faults) {
 		for j, n := range p.Carriers {
 			f.want(n.Carrier != "", fmt.Sprintf("%s.carriers[%d].carrier", key, j), "", "the code of a carrier")
 		}
-		f.span(key+".after", p.After, 10*time.Minute, 30*24*time.Hour)
-		f.span(key+".after_silent", p.AfterSilent, time.Minute, p.After)
+		f.span(key+".after", p.After, time.Second, 30*24*time.Hour)
+		f.span(key+".after_silent", p.AfterSilent, time.Second, p.After)
 		f.span(key+".until", p.Until, time.Hour, 90*24*time.Hour)
 		f.want(p.PerSecond > 0 && p.PerSecond <= 1000, key+".per_second", fmt.Sprint(p.PerSecond), "over 0, to 1000")
 		f.span(key+".timeout", p.Timeout, time.Second, time.Minute)

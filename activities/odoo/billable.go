@@ -38,7 +38,7 @@ var billableSpec = func() spec {
 	s := fields("name", "state", "date_done", fieldShipment, "shipping_weight", "weight_uom_name")
 	s = with(s, "sale_id", order)
 	s = with(s, "move_ids", moveSpec)
-	return with(s, "company_id", fields(append([]string{"name", "account_sale_tax_id"}, lockFields...)...))
+	return with(s, "company_id", fields(append([]string{"name", "account_sale_tax_id", "tax_calculation_rounding_method"}, lockFields...)...))
 }()
 
 // ReadBillable answers what may be billed for a delivery now: what was done, never more than was delivered and

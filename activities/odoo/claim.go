@@ -15,13 +15,16 @@ var claimSpec = func() spec {
 	order = with(order, "currency_id", fields("name"))
 	order = with(order, "partner_shipping_id", partner)
 	order = with(order, "partner_invoice_id", with(fields("active"), "commercial_partner_id", fields("ref")))
-	s := fields("name", "state", "picking_type_code", fieldShipment, "weight", "weight_uom_name")
+	s := fields("name", "state", "picking_type_code", fieldShipment, fieldCarrierRef, "weight", "weight_uom_name")
 	s = with(s, "company_id", with(spec{}, "country_id", fields("code")))
 	s = with(s, "sale_id", order)
 	s = with(s, "partner_id", partner)
 	s = with(s, "carrier_id", with(spec{}, "product_id", fields("default_code")))
 	return with(s, "move_ids", moveSpec)
 }()
+
+// fieldCarrierRef is where Odoo keeps the numbers that a carrier gave a delivery's parcels, several in one text.
+const fieldCarrierRef = "carrier_tracking_ref"
 
 // ClaimDelivery marks a delivery as carried by a shipment and answers with the facts the shipment starts from.
 // Claimed by the same shipment before, it answers the same; by another, it is not ours. Of any number that claim it
@@ -92,6 +95,7 @@ func releaseOf(p rec) freight.Release {
 	}
 	r.ShipTo = freight.Place{Ref: to.id("id"), Country: to.sub("country_id").str("code"), Postcode: to.str("zip")}
 	r.Missing = missing(commercial.str("ref"), r)
+	r.Known = freight.TrackingsIn(p.str(fieldCarrierRef), r.Carrier)
 	return r
 }
 

@@ -11,24 +11,28 @@ import (
 
 // invoiceSpec is what is read of an invoice: all that makes it what was validated, and again what its lines bill.
 var invoiceSpec = func() spec {
-	product := with(spec{}, "taxes_id", with(fields("company_id"), "replacing_tax_ids", fields("fiscal_position_ids")))
 	billed := with(fields("is_delivery", "qty_delivered", "qty_invoiced", "qty_to_invoice"), "product_uom_id", fields("factor"))
 	billed = with(billed, "invoice_lines", billsSpec)
-	line := fields("display_type", "name", "quantity", "price_unit", "discount", "price_subtotal", "product_uom_id")
-	line = with(line, "product_id", product)
-	line = with(line, "tax_ids", fields("name"))
+	line := with(fields(lineFields...), "tax_ids", fields("name"))
 	line = with(line, "sale_line_ids", billed)
-	s := fields("name", "display_name", "state", "posted_before", "move_type", "partner_id", "invoice_date", "date", "amount_untaxed", "amount_tax", "amount_total", fieldShipment, fieldLinesHash)
-	s = with(s, "currency_id", fields("name"))
-	s = with(s, "company_id", fields("name", "tax_calculation_rounding_method"))
+	s := fields(append([]string{"display_name", "posted_before"}, moveFields...)...)
 	s = with(s, "fiscal_position_id", fields("tax_ids"))
 	s = with(s, "create_uid", fields("name"))
 	s = with(s, "write_uid", fields("name"))
 	return with(s, "invoice_line_ids", line)
 }()
 
-func (a posting) read(ctx context.Context, id int64) (move rec, found bool, err error) {
-	move, found, err = readOne(ctx, a.m.Odoo, "account.move", id, invoiceSpec)
+// postedSpec is what is read of an invoice that was compared as a draft a moment ago, and is posted now: all that makes
+// it what was validated. It is half as dear.
+var postedSpec = with(fields(moveFields...), "invoice_line_ids", fields(append([]string{"sale_line_ids", "tax_ids"}, lineFields...)...))
+
+var (
+	moveFields = []string{"name", "state", "move_type", "partner_id", "company_id", "currency_id", "invoice_date", "date", "amount_untaxed", "amount_tax", "amount_total", fieldShipment, fieldLinesHash}
+	lineFields = []string{"display_type", "name", "quantity", "price_unit", "discount", "price_subtotal", "product_uom_id", "product_id"}
+)
+
+func (a posting) read(ctx context.Context, id int64, s spec) (move rec, found bool, err error) {
+	move, found, err = readOne(ctx, a.m.Odoo, "account.move", id, s)
 	return move, found, cross(err)
 }
 
@@ -81,14 +85,14 @@ func orElse(s, otherwise string) string {
 // differs says how an invoice is not the plan, taxes apart; "" for not at all.
 func (a posting) differs(move rec) string {
 	p := a.plan
-	currency := move.sub("currency_id").str("name")
+	currency := a.currencyOf(move)
 	switch {
 	case move.str("move_type") != "out_invoice":
 		return "it is a " + move.str("move_type")
 	case move.str(fieldShipment) != string(p.Shipment):
 		return fmt.Sprintf("shipment %q, not %s", move.str(fieldShipment), p.Shipment)
-	case move.sub("company_id").id("id") != a.facts.id("company_id"):
-		return fmt.Sprintf("company %s, not %s", move.sub("company_id").str("name"), a.facts.sub("company_id").str("name"))
+	case move.id("company_id") != a.facts.id("company_id"):
+		return fmt.Sprintf("company %d, not %s", move.id("company_id"), a.facts.sub("company_id").str("name"))
 	case move.id("partner_id") != p.Partner:
 		return fmt.Sprintf("partner %d, not %d", move.id("partner_id"), p.Partner)
 	case currency != p.Currency:
@@ -99,7 +103,15 @@ func (a posting) differs(move rec) string {
 	if why := a.linesDiffer(move); why != "" {
 		return why
 	}
-	return a.netDiffers(move.money("amount_untaxed", currency), move.sub("company_id").str("tax_calculation_rounding_method"))
+	return a.netDiffers(move.money("amount_untaxed", currency), a.facts.sub("company_id").str("tax_calculation_rounding_method"))
+}
+
+// currencyOf is the currency of an invoice: the order's by its name, another by its id.
+func (a posting) currencyOf(move rec) string {
+	if ordered := a.facts.sub("sale_id").sub("currency_id"); move.id("currency_id") == ordered.id("id") {
+		return ordered.str("name")
+	}
+	return fmt.Sprint(move.id("currency_id"))
 }
 
 // netDiffers compares the net to the cent. A company rounds the net of each line, or that of the invoice once.
@@ -179,19 +191,28 @@ func (a posting) matches(l rec, want freight.InvoiceLine) bool {
 
 // uses reports whether a line is of the product and the sale line that were planned.
 func (a posting) uses(l rec, want freight.InvoiceLine) bool {
-	linked := l.list("sale_line_ids")
+	linked := l.ids("sale_line_ids")
 	if want.SaleLine == 0 {
 		if len(linked) != 0 {
 			return false
 		}
-	} else if len(linked) != 1 || linked[0].id("id") != want.SaleLine {
+	} else if len(linked) != 1 || linked[0] != want.SaleLine {
 		return false
 	}
-	product := l.sub("product_id").id("id")
+	product := l.id("product_id")
 	if isFreight(want) {
 		return a.item.id == 0 || product == a.item.id // 0: not looked up, for one that is posted
 	}
-	return product == want.Product && l.id("product_uom_id") == linked[0].sub("product_uom_id").id("id")
+	return product == want.Product && l.id("product_uom_id") == a.units()[want.SaleLine]
+}
+
+// units are the units that the lines of the order are sold in.
+func (a posting) units() map[int64]int64 {
+	units := map[int64]int64{}
+	for _, l := range a.facts.sub("sale_id").list("order_line") {
+		units[l.id("id")] = l.id("product_uom_id")
+	}
+	return units
 }
 
 // lineFor finds the line of the invoice that was planned so.
@@ -262,7 +283,7 @@ func (a posting) taxed(move rec) (step, string) {
 // freightTax says why a freight line's tax must not be posted: freight has the tax of its product by the fiscal
 // position, which must be that of the order's delivery line, and having none must be someone's decision.
 func (a posting) freightTax(move, l rec, have []int64) string {
-	own := a.productTaxes(l)
+	own := a.productTaxes()
 	want := mapped(own, move.sub("fiscal_position_id"))
 	company := a.facts.sub("company_id")
 	quoted, there := a.quotedTaxes()
@@ -277,9 +298,9 @@ func (a posting) freightTax(move, l rec, have []int64) string {
 	return ""
 }
 
-// productTaxes are the sale taxes of a line's product in the delivery's company.
-func (a posting) productTaxes(l rec) (ts []rec) {
-	for _, t := range l.sub("product_id").list("taxes_id") {
+// productTaxes are the sale taxes of the freight product in the delivery's company.
+func (a posting) productTaxes() (ts []rec) {
+	for _, t := range a.item.taxes {
 		if t.id("company_id") == a.facts.id("company_id") {
 			ts = append(ts, t)
 		}
@@ -331,7 +352,7 @@ func taxNames(l rec) string {
 // draft had where this attempt saw it.
 func (a posting) invoice(move rec, adopted bool, tax freight.Money) (freight.Invoice, error) {
 	p, number := a.plan, move.str("name")
-	net := move.money("amount_untaxed", move.sub("currency_id").str("name"))
+	net := move.money("amount_untaxed", a.currencyOf(move))
 	why := a.differs(move)
 	switch now := move.money("amount_tax", p.Currency); {
 	case why != "":

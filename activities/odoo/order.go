@@ -189,10 +189,18 @@ func (s *Status) ReleasedOrders(ctx context.Context, since time.Time, after int6
 	return out, nil
 }
 
-// CancelledOrders lists the carried orders without delivery that are cancelled in Odoo and do not show it yet, as
-// Cancelled does with deliveries; Picking is the order's id.
-func (s *Status) CancelledOrders(ctx context.Context, after int64, limit int) ([]Cancelled, error) {
-	return s.cancelled(ctx, place{"sale.order", 0}, after, limit)
+// CancelledOrders lists the carried orders without delivery that are cancelled in Odoo and do not show it yet, a page as
+// Released does; Picking is the order's id.
+func (s *Status) CancelledOrders(ctx context.Context, after int64, limit int) (out []Cancelled, err error) {
+	domain := append(carried(place{"sale.order", 0}, after), []any{"state", "=", "cancel"})
+	rs, err := searchRead(ctx, s.Odoo, "sale.order", domain, []string{fieldShipment}, map[string]any{"limit": limit, "order": "id"})
+	if err != nil {
+		return nil, cross(err)
+	}
+	for _, r := range rs {
+		out = append(out, Cancelled{freight.ShipmentID(r.str(fieldShipment)), r.id("id")})
+	}
+	return out, nil
 }
 
 // addService adds what a line of an order without delivery has to bill, by Odoo's own count.

@@ -19,6 +19,8 @@ type posting struct {
 	plan  freight.InvoicePlan
 	facts rec         // the delivery, as read before
 	item  freightItem // what freight lines use
+
+	renewed bool // the item was read anew, as it did not fit
 }
 
 // PostInvoice posts the plan once: however often it is called, by whomever, whatever replies are lost and however
@@ -121,7 +123,7 @@ func (a posting) adopt(ctx context.Context, mayNot error) (freight.Invoice, erro
 	if !found {
 		return freight.Invoice{}, mayNot
 	}
-	move, found, err := a.read(ctx, id)
+	move, found, err := a.read(ctx, id, invoiceSpec)
 	switch {
 	case err != nil:
 		return freight.Invoice{}, err
@@ -152,14 +154,14 @@ const rounds = 8
 
 // converge makes the state in Odoo what the plan says, from whatever state it is in: each round reads where the
 // invoice stands and takes one step.
-func (a posting) converge(ctx context.Context) (freight.Invoice, error) {
+func (a *posting) converge(ctx context.Context) (freight.Invoice, error) {
 	id, err := a.ensureDraft(ctx)
-	adopted, tax := true, freight.Money{}
+	adopted, tax, tried := true, freight.Money{}, false
 	for range rounds {
 		if err != nil {
 			return freight.Invoice{}, err
 		}
-		move, found, err2 := a.read(ctx, id)
+		move, found, err2 := a.read(ctx, id, map[bool]spec{false: invoiceSpec, true: postedSpec}[tried])
 		if err = err2; err != nil {
 			continue
 		}
@@ -167,12 +169,21 @@ func (a posting) converge(ctx context.Context) (freight.Invoice, error) {
 			id, err = a.ensureDraft(ctx)
 			continue
 		}
-		switch step, why := a.next(move); step {
+		step, why := a.next(move)
+		if tried && step != finish { // the posting was refused, or undone: too little was read to decide
+			tried = false
+			continue
+		}
+		switch step {
 		case finish:
 			return a.invoice(move, adopted, tax)
 		case stop:
 			return freight.Invoice{}, rejectf("%s", why)
 		case refuse:
+			if fresh, err2 := a.renewItem(ctx); fresh {
+				err = err2
+				continue
+			}
 			return freight.Invoice{}, a.refuse(ctx, id, rejectf("Odoo would make something else of the invoice than was validated: %s. Mend the cause in Odoo, and retry", why))
 		case void:
 			return freight.Invoice{}, a.refuse(ctx, id, protocol.FactsChanged.Of(errors.New(why)))
@@ -183,7 +194,7 @@ func (a posting) converge(ctx context.Context) (freight.Invoice, error) {
 		case retax:
 			err = a.retax(ctx, move)
 		case post:
-			tax = move.money("amount_tax", a.plan.Currency)
+			tax, tried = move.money("amount_tax", a.plan.Currency), true
 			adopted = a.post(ctx, id) != nil // any answer: the state decides
 		}
 	}
@@ -284,10 +295,7 @@ func (a posting) sheet() (s sheet) {
 }
 
 func (a posting) rows() (rows [][]any) {
-	units := map[int64]int64{}
-	for _, l := range a.facts.sub("sale_id").list("order_line") {
-		units[l.id("id")] = l.id("product_uom_id")
-	}
+	units := a.units()
 	for _, l := range a.plan.Lines {
 		product, unit := l.Product, units[l.SaleLine]
 		if isFreight(l) {
@@ -321,28 +329,50 @@ func idText(id int64) string {
 	return fmt.Sprint(id)
 }
 
-// freightItem is the product of freight lines, and its unit.
-type freightItem struct{ id, unit int64 }
+// freightItem is the product of freight lines, its unit, and its sale taxes with what replaces each by fiscal position.
+type freightItem struct {
+	id, unit int64
+	taxes    []rec
+	at       time.Time // when it was read
+}
+
+// itemAge is how long the freight product is taken for what it was: where a tax does not fit, it is read anew before
+// anything is refused.
+const itemAge = time.Minute
+
+var itemSpec = with(fields("uom_id"), "taxes_id", with(fields("company_id"), "replacing_tax_ids", fields("fiscal_position_ids")))
 
 func (m *Money) freightItem(ctx context.Context) (freightItem, error) {
 	m.mu.Lock()
 	known := m.product
 	m.mu.Unlock()
-	if known.id != 0 {
+	if known.id != 0 && time.Since(known.at) < itemAge {
 		return known, nil
 	}
-	rs, err := searchRead(For(ctx, ""), m.Odoo, "product.product", []any{[]any{"default_code", "=", m.FreightProduct}}, []string{"uom_id"}, map[string]any{"limit": 1})
+	found := freightItem{at: time.Now()}
+	r, ok, err := readFirst(For(ctx, ""), m.Odoo, "product.product", []any{[]any{"default_code", "=", m.FreightProduct}}, itemSpec)
 	if err != nil {
-		return known, cross(err)
+		return found, cross(err)
 	}
-	if len(rs) == 0 {
-		return known, protocol.Configuration.Of(fmt.Errorf("odoo: there is no product with internal reference %q: run waybill-admin odoo setup", m.FreightProduct))
+	if !ok {
+		return found, protocol.Configuration.Of(fmt.Errorf("odoo: there is no product with internal reference %q: run waybill-admin odoo setup", m.FreightProduct))
 	}
-	found := freightItem{rs[0].id("id"), rs[0].id("uom_id")}
+	found.id, found.unit, found.taxes = r.id("id"), r.id("uom_id"), r.list("taxes_id")
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.product = found
 	return found, nil
+}
+
+// renewItem reads the freight product anew, unless it was read for this attempt; fresh is false for one that was.
+func (a *posting) renewItem(ctx context.Context) (fresh bool, err error) {
+	if a.renewed {
+		return false, nil
+	}
+	a.renewed = true
+	a.m.forgetFreightItem()
+	a.item, err = a.m.freightItem(ctx)
+	return true, err
 }
 
 func (m *Money) forgetFreightItem() {

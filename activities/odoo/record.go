@@ -146,7 +146,12 @@ func with(s spec, relation string, of spec) spec {
 
 // readOne brings one record with its relations in one call; ok is false where there is none.
 func readOne(ctx context.Context, c Caller, model string, id int64, s spec) (r rec, ok bool, err error) {
-	v, err := c.Call(ctx, model, "web_search_read", []any{[]any{[]any{"id", "=", id}}, map[string]any(s)}, nil)
+	return readFirst(ctx, c, model, []any{[]any{"id", "=", id}}, s)
+}
+
+// readFirst reads the first record of a domain.
+func readFirst(ctx context.Context, c Caller, model string, domain []any, s spec) (r rec, ok bool, err error) {
+	v, err := c.Call(ctx, model, "web_search_read", []any{domain, map[string]any(s)}, map[string]any{"limit": 1})
 	if err != nil {
 		return nil, false, err
 	}

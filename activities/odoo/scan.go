@@ -59,22 +59,31 @@ type Cancelled struct {
 	Picking  int64
 }
 
-// Cancelled lists carried deliveries that are cancelled in Odoo and do not show it yet, a page as Released does. One
-// that was delivered is not cancelled with its order: what is billed of it is credited in Odoo, and shows in Payments.
-func (s *Status) Cancelled(ctx context.Context, after int64, limit int) ([]Cancelled, error) {
-	return s.cancelled(ctx, place{"stock.picking", 0}, after, limit)
+// Changed is a carried delivery that is cancelled in Odoo and does not show it yet, or that has numbers of the carrier.
+type Changed struct {
+	Cancelled
+	Stopped bool   // it is cancelled
+	Numbers string // as Odoo keeps them, see freight.TrackingsIn; "" for none
 }
 
-func (s *Status) cancelled(ctx context.Context, of place, after int64, limit int) ([]Cancelled, error) {
-	open := []any{string(freight.StatusReleased), string(freight.StatusAccepted), string(freight.StatusInTransit), string(freight.StatusOutForDelivery)}
-	domain := []any{[]any{fieldShipment, "!=", false}, []any{"state", "=", "cancel"}, []any{of.field(fieldStatus), "in", open}, []any{"id", ">", after}}
-	rs, err := searchRead(ctx, s.Odoo, of.model, domain, []string{fieldShipment}, map[string]any{"limit": limit, "order": "id"})
+// Changed lists carried deliveries on their way of which something is to be told, a page as Released does: those that are
+// cancelled in Odoo and do not show it yet, and those with numbers of the carrier that were written since. One that was
+// delivered is not cancelled with its order: what is billed of it is credited in Odoo, and shows in Payments.
+func (s *Status) Changed(ctx context.Context, since time.Time, after int64, limit int) (out []Changed, err error) {
+	domain := append(carried(place{"stock.picking", 0}, after),
+		"|", []any{"state", "=", "cancel"}, "&", []any{fieldCarrierRef, "!=", false}, []any{"write_date", ">=", since.UTC().Format(timeForm)})
+	rs, err := searchRead(ctx, s.Odoo, "stock.picking", domain, []string{fieldShipment, "state", fieldCarrierRef}, map[string]any{"limit": limit, "order": "id"})
 	if err != nil {
 		return nil, cross(err)
 	}
-	var out []Cancelled
 	for _, r := range rs {
-		out = append(out, Cancelled{freight.ShipmentID(r.str(fieldShipment)), r.id("id")})
+		out = append(out, Changed{Cancelled{freight.ShipmentID(r.str(fieldShipment)), r.id("id")}, r.str("state") == "cancel", r.str(fieldCarrierRef)})
 	}
 	return out, nil
+}
+
+// carried asks for what a shipment carries that is not at its end yet, by what it shows.
+func carried(of place, after int64) []any {
+	open := []any{string(freight.StatusReleased), string(freight.StatusAccepted), string(freight.StatusInTransit), string(freight.StatusOutForDelivery)}
+	return []any{[]any{fieldShipment, "!=", false}, []any{of.field(fieldStatus), "in", open}, []any{"id", ">", after}}
 }

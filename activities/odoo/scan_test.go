@@ -123,10 +123,10 @@ func TestCancelledDeliveriesAreFoundUntilTheyShowIt(t *testing.T) {
 	found := func() bool {
 		after := int64(0)
 		for {
-			cs := must[[]odoo.Cancelled](t)(h.status.Cancelled(t.Context(), after, 2))
+			cs := must[[]odoo.Changed](t)(h.status.Changed(t.Context(), time.Now(), after, 2))
 			for _, c := range cs {
 				if c.Shipment == id && c.Picking == r.Picking {
-					return true
+					return c.Stopped
 				}
 				after = c.Picking
 			}
@@ -147,6 +147,51 @@ func TestCancelledDeliveriesAreFoundUntilTheyShowIt(t *testing.T) {
 	h.show(r, id, 1, freight.StatusReport{Status: freight.StatusCancelled})
 	if found() {
 		t.Error("it shows that it is cancelled, and is found again")
+	}
+}
+
+// TestNumbersThatADeliveryGetsInOdooAreFoundOnceTheyAreThere, by what was written since, with the question that finds what
+// is cancelled.
+func TestNumbersThatADeliveryGetsInOdooAreFoundOnceTheyAreThere(t *testing.T) {
+	h := newHouse(t)
+	since := time.Now().Add(-time.Minute)
+	_, other := h.claim(h.sell())
+	r, id := h.claim(h.sell())
+	found := func(since time.Time) (numbers string) {
+		for _, c := range must[[]odoo.Changed](t)(h.status.Changed(t.Context(), since, r.Picking-1, 500)) {
+			if c.Stopped || c.Shipment == other {
+				t.Errorf("%+v is none", c)
+			}
+			if c.Shipment == id {
+				numbers = c.Numbers
+			}
+		}
+		return numbers
+	}
+	if got := found(since); got != "" {
+		t.Errorf("it has %q", got)
+	}
+	h.do("stock.picking", "write", []any{r.Picking}, map[string]any{"carrier_tracking_ref": "1Z 1,1Z 2"})
+	if got := found(since); got != "1Z 1,1Z 2" {
+		t.Errorf("it has %q", got)
+	}
+	if got := found(time.Now().Add(time.Hour)); got != "" {
+		t.Errorf("it was written before, and is found with %q", got)
+	}
+	h.show(r, id, 1, freight.StatusReport{Status: freight.StatusDelivered})
+	if got := found(since); got != "" {
+		t.Errorf("it is delivered, and found with %q", got)
+	}
+}
+
+func TestNumbersThatADeliveryHasWhenItIsClaimedComeWithTheClaim(t *testing.T) {
+	h := newHouse(t)
+	o := h.sell()
+	h.do("stock.picking", "write", []any{o.Pickings[0]}, map[string]any{"carrier_tracking_ref": "1Z1, 1Z2"})
+	r, _ := h.claim(o)
+	want := []freight.Reference{{Kind: freight.RefTracking, Carrier: r.Carrier, Value: "1Z1"}, {Kind: freight.RefTracking, Carrier: r.Carrier, Value: "1Z2"}}
+	if !slices.Equal(r.Known, want) || r.Carrier == "" {
+		t.Errorf("%+v, want %+v", r.Known, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -30,7 +31,8 @@ func (k *Keeper) beside(ctx context.Context, q *protocol.RecordRequest) (bool, e
 	return err == nil, nil
 }
 
-// Tendering is a request to the TMS that leaves the shipment's references in the store, with the PRO of the booking.
+// Tendering is a request to the TMS that leaves the shipment's references in the store, with the numbers of the booking.
+// Where the TMS chose the carrier, a number that the shipment had before is that carrier's.
 func (k *Keeper) Tendering(request func(context.Context, protocol.TransportRequest) (freight.Booking, error)) func(context.Context, protocol.TransportRequest) (protocol.Booked, error) {
 	return func(ctx context.Context, q protocol.TransportRequest) (protocol.Booked, error) {
 		b, err := request(ctx, q)
@@ -38,12 +40,22 @@ func (k *Keeper) Tendering(request func(context.Context, protocol.TransportReque
 			return protocol.Booked{Booking: b}, err
 		}
 		said := *q.Record
-		if b.PRO != "" {
-			said.References = append(slices.Clone(said.References), freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
-		}
+		said.View.Carrier = cmp.Or(said.View.Carrier, b.Carrier)
+		said.References = append(ofCarrier(b.Carrier, said.References), b.References()...)
 		recorded, _ := k.beside(ctx, &said) // the truck is asked for: that it is not recorded is said by the story's own record
 		return protocol.Booked{Booking: b, Recorded: recorded}, nil
 	}
+}
+
+// ofCarrier is a copy of references in which a tracking number that is nobody's is the carrier's.
+func ofCarrier(c freight.CarrierCode, rs []freight.Reference) []freight.Reference {
+	rs = slices.Clone(rs)
+	for i := range rs {
+		if rs[i].Kind == freight.RefTracking {
+			rs[i].Carrier = cmp.Or(rs[i].Carrier, c)
+		}
+	}
+	return rs
 }
 
 // Posting is a posting whose validation and intent are in the store before it is tried. On a store that has forgotten

@@ -36,20 +36,20 @@ func (w *world) trail() (kinds []freight.AuditKind) {
 }
 
 func booked(context.Context, protocol.TransportRequest) (freight.Booking, error) {
-	return freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}, nil
+	return freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1", Tracking: []string{"P1", "P2"}}, nil
 }
 
 // found reports whether a partner's scan that names a number finds the shipment.
 func (w *world) found(r freight.Reference) bool {
 	w.Helper()
-	if _, err := w.store.Accept(w.Context(), store.Delivery{Source: "fastfrt", ID: r.Value, Body: []byte("{}"), State: store.Pending}); err != nil {
+	if _, err := w.store.Accept(w.Context(), store.Delivery{Source: "fastfrt", ID: string(r.Carrier) + r.Value, Body: []byte("{}"), State: store.Pending}); err != nil {
 		w.Fatal(err)
 	}
 	waiting, err := w.store.Deliveries(w.Context(), store.Pending, "fastfrt", 1)
 	if err != nil || len(waiting) != 1 {
 		w.Fatal(waiting, err)
 	}
-	scan := freight.Scan{Key: r.Value, Milestone: freight.PickedUp, Classifier: freight.Actual, OccurredAt: w.clock.Now(), Source: "fastfrt"}
+	scan := freight.Scan{Key: string(r.Carrier) + r.Value, Milestone: freight.PickedUp, Classifier: freight.Actual, OccurredAt: w.clock.Now(), Source: "fastfrt"}
 	a, err := w.store.Admit(w.Context(), waiting[0].Seq, []store.Incoming{{Scan: scan, References: []freight.Reference{r}}})
 	if err != nil {
 		w.Fatal(err)
@@ -66,13 +66,34 @@ func TestTenderLeavesItsReferencesWithTheBookingsPRO(t *testing.T) {
 				w.Fatal(b, err)
 			}
 		}
-		for _, r := range []freight.Reference{{Kind: freight.RefOrder, Value: "S00001"}, {Kind: freight.RefPRO, Carrier: "FASTFRT", Value: "PRO1"}} {
+		for _, r := range []freight.Reference{{Kind: freight.RefOrder, Value: "S00001"}, {Kind: freight.RefPRO, Carrier: "FASTFRT", Value: "PRO1"}, {Kind: freight.RefTracking, Carrier: "FASTFRT", Value: "P1"}, {Kind: freight.RefTracking, Carrier: "FASTFRT", Value: "P2"}} {
 			if !w.found(r) {
 				w.Errorf("%+v finds nothing", r)
 			}
 		}
 		if got := w.trail(); !slices.Equal(got, []freight.AuditKind{freight.AuditClaimed}) {
 			w.Errorf("audit trail %v", got)
+		}
+	})
+}
+
+// TestNumberFromOdooIsThatOfTheCarrierTheTMSChose, so that it is asked about there and another carrier's scan of the same
+// number is not taken for it.
+func TestNumberFromOdooIsThatOfTheCarrierTheTMSChose(t *testing.T) {
+	each(t, func(w *world) {
+		q := said(1, freight.AuditClaimed)
+		q.References = append(q.References, freight.Reference{Kind: freight.RefTracking, Value: "O1"})
+		if b, err := w.keeper.Tendering(booked)(w.Context(), protocol.TransportRequest{Shipment: "acme-1", Record: q}); err != nil || !b.Recorded {
+			w.Fatal(b, err)
+		}
+		if w.found(freight.Reference{Kind: freight.RefTracking, Carrier: "OTHER", Value: "O1"}) || !w.found(freight.Reference{Kind: freight.RefTracking, Carrier: "FASTFRT", Value: "O1"}) {
+			w.Error("O1 is not FASTFRT's")
+		}
+		if q.References[1].Carrier != "" {
+			w.Error("what the story said was changed: it would say it again")
+		}
+		if v, _, err := w.store.View(w.Context(), "acme-1"); err != nil || v.Carrier != "FASTFRT" {
+			w.Errorf("%+v, %v", v, err)
 		}
 	})
 }

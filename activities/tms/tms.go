@@ -8,7 +8,9 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"waybill/internal/partner"
 	"waybill/workflows/freight"
@@ -38,9 +40,11 @@ const (
 
 // Request is a shipment request as the TMS has it.
 type Request struct {
-	ID     string `json:"id"`
-	Status string `json:"status"`
-	PRO    string `json:"pro,omitzero"`
+	ID       string    `json:"id"`
+	Status   string    `json:"status"`
+	Since    time.Time `json:"status_since,omitzero"` // when it came into the status; zero where the TMS does not say
+	PRO      string    `json:"pro,omitzero"`
+	Tracking []string  `json:"tracking,omitempty"` // the carrier's numbers of its parcels, or of its loads
 	NewRequest
 }
 
@@ -79,7 +83,34 @@ func (t *TMS) RequestTransport(ctx context.Context, q protocol.TransportRequest)
 	if err != nil {
 		return freight.Booking{}, err
 	}
-	return freight.Booking{Ref: got.ID, Carrier: got.Carrier, PRO: got.PRO}, nil
+	return freight.Booking{Ref: got.ID, Carrier: got.Carrier, PRO: got.PRO, Tracking: got.Tracking}, nil
+}
+
+// Read answers with the request of a tender as it stands now; false where the TMS has none.
+func (t *TMS) Read(ctx context.Context, s freight.ShipmentID, tender int) (r Request, ok bool, err error) {
+	ref := reference(s, tender)
+	found, err := lookup.Find(ctx, t.Client, ref, s)
+	switch {
+	case err != nil || len(found) == 0:
+		return r, false, err
+	case found[0].ExternalRef != ref || found[0].Shipment != s:
+		return r, false, protocol.Poison.Of(fmt.Errorf("the TMS answered with %q of %q, asked for %q", found[0].ExternalRef, found[0].Shipment, ref))
+	}
+	return found[0], true, found[0].numbers()
+}
+
+// mostNumbers is how many parcels' numbers a request may have, by the contract.
+const mostNumbers = 200
+
+// numbers says what is wrong with the parcels' numbers of a request; nil for nothing.
+func (r Request) numbers() error {
+	if len(r.Tracking) > mostNumbers {
+		return protocol.Poison.Of(fmt.Errorf("the TMS has %d tracking numbers for %s, more than %d", len(r.Tracking), r.ExternalRef, mostNumbers))
+	}
+	if i := slices.IndexFunc(r.Tracking, func(n string) bool { return !freight.Nameable(n) }); i >= 0 {
+		return protocol.Poison.Of(fmt.Errorf("tracking number %d of the TMS for %s is none: want 1 to 200 bytes", i+1, r.ExternalRef))
+	}
+	return nil
 }
 
 // mustBe refuses a request that is for other freight, or will not move.
@@ -97,7 +128,7 @@ func (r Request) mustBe(want NewRequest) error {
 	case r.Status == StatusCancelled:
 		return protocol.Rejected.Of(fmt.Errorf("the TMS has %s under %s as cancelled: reopen it there, then resolve with retry", r.ID, r.ExternalRef))
 	}
-	return nil
+	return r.numbers()
 }
 
 // differs names what two requests do not have in common.

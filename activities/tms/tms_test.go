@@ -2,12 +2,17 @@ package tms_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"waybill/activities/tms"
 	"waybill/activities/tms/tmstest"
+	"waybill/internal/partner"
 	"waybill/internal/partner/contracttest"
 	"waybill/internal/partner/partnertest"
 	"waybill/workflows/freight"
@@ -70,15 +75,15 @@ func calledOff(booking string) protocol.TransportCancel {
 func TestTenderIsOneRequestAndTheNextTenderIsAnother(t *testing.T) {
 	c, stand := watched(t)
 	first, err := c.RequestTransport(t.Context(), tender(1))
-	if err != nil || first != (freight.Booking{Ref: "T000001", Carrier: "FASTFRT", PRO: "PRO7000001"}) {
-		t.Fatalf("got %+v, %v", first, err)
+	if d := cmp.Diff(freight.Booking{Ref: "T000001", Carrier: "FASTFRT", PRO: "PRO7000001"}, first); err != nil || d != "" {
+		t.Fatal(d, err)
 	}
 	stand.Decline("acme-1")
 	for _, forget := range []bool{false, true} {
 		if forget {
 			stand.Forget()
 		}
-		if again, err := c.RequestTransport(t.Context(), tender(1)); err != nil || again != first {
+		if again, err := c.RequestTransport(t.Context(), tender(1)); err != nil || !cmp.Equal(again, first) {
 			t.Errorf("keys forgotten %t: got %+v, %v", forget, again, err)
 		}
 	}
@@ -276,4 +281,48 @@ func answers(code int, status string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		partnertest.Answer(w, code, tms.Request{ID: "T000001", Status: status, NewRequest: tms.NewRequest{ExternalRef: "acme-1/1", Shipment: "acme-1"}})
 	})
+}
+
+func TestParcelsHaveTheNumbersThatTheTMSKnows(t *testing.T) {
+	c, stand := watched(t)
+	stand.Tracking = func(n tms.NewRequest) []string { return []string{string(n.Shipment) + "-a", string(n.Shipment) + "-b"} }
+	b, err := c.RequestTransport(t.Context(), tender(1))
+	want := []freight.Reference{{Kind: freight.RefPRO, Carrier: "FASTFRT", Value: b.PRO}, {Kind: freight.RefTracking, Carrier: "FASTFRT", Value: "acme-1-a"}, {Kind: freight.RefTracking, Carrier: "FASTFRT", Value: "acme-1-b"}}
+	if d := cmp.Diff(want, b.References()); err != nil || d != "" {
+		t.Error(d, err)
+	}
+}
+
+func TestMoreNumbersThanTheContractAllowsFillNoShipment(t *testing.T) {
+	stand := tmstest.New()
+	stand.Tracking = func(tms.NewRequest) []string { return slices.Repeat([]string{"P1"}, 201) }
+	c := &tms.TMS{Client: partner.New(partner.Options{Name: "TMS", URL: serve(t, stand), Token: func() (string, error) { return partnertest.Token, nil }})}
+	if _, err := c.RequestTransport(t.Context(), tender(1)); protocol.FaultOf(err) != protocol.Poison {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRequestIsReadAsItStandsByShipmentAndTender(t *testing.T) {
+	c, stand := watched(t)
+	if _, there, err := c.Read(t.Context(), "acme-1", 1); there || err != nil {
+		t.Errorf("before it was made: %t, %v", there, err)
+	}
+	if _, err := c.RequestTransport(t.Context(), tender(1)); err != nil {
+		t.Fatal(err)
+	}
+	stand.Accept("acme-1")
+	r, there, err := c.Read(t.Context(), "acme-1", 1)
+	if !there || err != nil || r.Status != tms.StatusAccepted || time.Since(r.Since) > time.Minute {
+		t.Errorf("%+v, %t, %v", r, there, err)
+	}
+	if _, there, err := c.Read(t.Context(), "acme-1", 2); there || err != nil {
+		t.Errorf("a tender that was not made: %t, %v", there, err)
+	}
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
 }

@@ -23,7 +23,7 @@ func (s *Store) Place(ctx context.Context, q freight.PlaceRequest) (r freight.Pl
 		for _, k := range telling() {
 			named = append(named, freight.Reference{Kind: k, Value: q.Reference})
 		}
-		if err := s.holdReferences(ctx, t, false, named); err != nil {
+		if err := s.holdReferences(ctx, t, named); err != nil {
 			return err
 		}
 		if err := s.hold(ctx, t, "unmatched/"+q.Source, false); err != nil {

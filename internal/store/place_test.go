@@ -63,7 +63,7 @@ func TestWhatWaitsIsShownAfterTheGracePeriodOldestFirstAndBounded(t *testing.T) 
 			t.Errorf("%+v", w)
 		}
 		bs, err := s.Backlogs(t.Context(), clock.Now().Add(hour))
-		if err != nil || len(bs) != 1 || bs[0].Source != "tms" || bs[0].Scans != 32 {
+		if err != nil || len(bs) != 1 || bs[0].Source != "tms" || bs[0].Scans != 32 || !bs[0].Oldest.Equal(noon) {
 			t.Error(bs, err)
 		}
 	})

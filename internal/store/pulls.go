@@ -19,6 +19,7 @@ type PullQuery struct {
 	Kind     freight.ReferenceKind // of number that the source answers to
 	Carriers []freight.CarrierCode // whose numbers; none: anyone's
 	Silent   time.Time             // the source has told nothing of the shipment since
+	Charges  bool                  // it tells of charges too: shipments that wait for these are asked about
 	Span     time.Duration         // of the lease
 	Limit    int
 }
@@ -38,23 +39,31 @@ type Pull struct {
 const pullsKept = 30 * 24 * time.Hour
 
 // TakePulls takes the numbers that are due, at most limit, for the caller alone until the lease of span runs out: those
-// of shipments in transit, or delivered without proof, of which the source has long told nothing. Those that have waited
-// longest come first.
+// of shipments that are tendered, in transit, or delivered without proof, of which the source has long told nothing. Those
+// that have waited longest come first.
 func (s *Store) TakePulls(ctx context.Context, q PullQuery) (ps []Pull, err error) {
-	now := s.now()
-	found, err := s.silentNumbers(ctx, q, now)
-	if err != nil || len(found) == 0 {
+	found, err := s.silentNumbers(ctx, q, s.now())
+	if err != nil {
 		return nil, wrap("silent numbers", err)
 	}
+	return s.lease(ctx, q.Source, found, q.Span)
+}
+
+// lease takes those of the pulls of a source that are due and that nobody else has taken.
+func (s *Store) lease(ctx context.Context, source string, found []Pull, span time.Duration) (ps []Pull, err error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	now := s.now()
 	err = s.tx(ctx, "take pulls", func(t *sql.Tx) error {
 		ps = nil
-		if _, err := t.ExecContext(ctx, `DELETE FROM pulls WHERE source = $1 AND due < $2`, q.Source, stamp(now.Add(-pullsKept))); err != nil {
+		if _, err := t.ExecContext(ctx, `DELETE FROM pulls WHERE source = $1 AND due < $2`, source, stamp(now.Add(-pullsKept))); err != nil {
 			return err
 		}
 		token := rand.Text()
 		args := []any{stamp(now)}
 		for _, p := range found {
-			args = append(args, q.Source, string(p.Carrier), p.Number, stamp(now.Add(q.Span)), token)
+			args = append(args, source, string(p.Carrier), p.Number, stamp(now.Add(span)), token)
 		}
 		rows, err := t.QueryContext(ctx, `INSERT INTO pulls (source, carrier, number, due, token) VALUES `+places(2, len(found), 5)+` ON CONFLICT (source, carrier, number)
 			DO UPDATE SET due = excluded.due, token = excluded.token WHERE pulls.due <= $1 RETURNING carrier, number`, args...)
@@ -76,7 +85,10 @@ func (s *Store) TakePulls(ctx context.Context, q PullQuery) (ps []Pull, err erro
 // who write.
 func (s *Store) silentNumbers(ctx context.Context, q PullQuery, now time.Time) (ps []Pull, err error) {
 	args := []any{q.Source, string(q.Kind), stamp(now), stamp(q.Silent), stamp(q.Silent.Add(referenceLife)), q.Limit}
-	of := ""
+	of, stages := "", `'fulfilment', 'transit', 'proof'` // that it is on its way is recorded with the next that is to be said of it
+	if q.Charges {
+		stages += `, 'charges'`
+	}
 	if len(q.Carriers) > 0 {
 		of = ` AND r.carrier IN (` + places(len(args)+1, len(q.Carriers), 1) + `)`
 		args = append(args, texts(q.Carriers)...)
@@ -85,7 +97,7 @@ func (s *Store) silentNumbers(ctx context.Context, q PullQuery, now time.Time) (
 		SELECT r.carrier, r.value, r.until, v.view, coalesce(p.due, '') AS due,
 			coalesce((SELECT max(s.at) FROM scans s WHERE s.shipment = r.shipment AND s.number > 0 AND s.source = $1), '') AS heard
 		FROM views v JOIN refs r ON r.shipment = v.shipment LEFT JOIN pulls p ON p.source = $1 AND p.carrier = r.carrier AND p.number = r.value
-		WHERE v.settled = 0 AND v.stage IN ('transit', 'proof') AND r.kind = $2 AND r.until > $3 AND coalesce(p.due, '') <= $3`+of+`
+		WHERE v.settled = 0 AND v.stage IN (`+stages+`) AND r.kind = $2 AND r.until > $3 AND coalesce(p.due, '') <= $3`+of+`
 	) AS known WHERE heard < $4 AND until < $5 ORDER BY due, carrier, value LIMIT $6`, args...)
 	at := map[[2]string]int{}
 	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {

@@ -74,6 +74,22 @@ func TestOnlySilentShipmentsOnTheirWayArePulled(t *testing.T) {
 	})
 }
 
+// TestWhatIsRecordedWhileItIsTenderedIsPulledToo: nothing is recorded while freight goes its way, and what takes it may say
+// nothing at all.
+func TestWhatIsRecordedWhileItIsTenderedIsPulledToo(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, clock := open(t, db)
+		sails(t, s, "acme-1", freight.StageFulfilment, time.Time{}, "P1")
+		sails(t, s, "acme-2", freight.StageCharges, time.Time{}, "P2")
+		clock.Pass(13 * time.Hour)
+		pulls(t, s, clock, "P1")
+		ps, err := s.TakePulls(t.Context(), store.PullQuery{Source: "carrier", Kind: tracking, Silent: clock.Now().Add(-12 * time.Hour), Charges: true, Span: time.Minute, Limit: 100})
+		if err != nil || len(ps) != 2 {
+			t.Errorf("a source that tells of charges is asked about %+v, %v", ps, err)
+		}
+	})
+}
+
 func TestNumberIsPulledByOneAtATimeAndAgainWhenItsLeaseIsOver(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, clock := open(t, db)

@@ -138,7 +138,7 @@ func (s *Store) putReferences(ctx context.Context, t *sql.Tx, e Entry) error {
 	if len(e.References) == 0 {
 		return nil
 	}
-	if err := s.holdReferences(ctx, t, false, e.References); err != nil {
+	if err := s.holdReferences(ctx, t, e.References); err != nil {
 		return err
 	}
 	now := s.now()

@@ -84,7 +84,8 @@ func (s *Store) Unexpected(ctx context.Context, source string, limit int) ([]Fil
 func (s *Store) Readmit(ctx context.Context, f Filing) (a Admission, err error) {
 	err = s.tx(ctx, "readmit", func(t *sql.Tx) error {
 		a = Admission{}
-		if err := s.holdReferences(ctx, t, true, referencesOf([]Filing{f})); err != nil {
+		named, learned := referencesOf([]Filing{f})
+		if err := s.holdNames(ctx, t, namesOf(named), namesOf(learned)); err != nil {
 			return err
 		}
 		res, err := t.ExecContext(ctx, `UPDATE inbox SET state = 'done', reason = '', connector = $1 WHERE seq = $2 AND state <> 'pending'`, f.Connector, f.Delivery)

@@ -63,7 +63,8 @@ func (s *Store) AdmitAll(ctx context.Context, fs []Filing) (as []Admission, err 
 	}
 	err = s.tx(ctx, "admit", func(t *sql.Tx) error {
 		as = make([]Admission, len(fs))
-		if err := s.holdReferences(ctx, t, true, referencesOf(fs)); err != nil {
+		named, learned := referencesOf(fs)
+		if err := s.holdNames(ctx, t, namesOf(named), namesOf(learned)); err != nil {
 			return err
 		}
 		mine, err := s.claim(ctx, t, fs)
@@ -123,30 +124,43 @@ func (s *Store) place(ctx context.Context, t *sql.Tx, ps []*placement) error {
 	return s.number(ctx, t, found)
 }
 
-func referencesOf(fs []Filing) (rs []freight.Reference) {
+// referencesOf are the references that scans name, and those of them that they teach.
+func referencesOf(fs []Filing) (named, learned []freight.Reference) {
 	for _, f := range fs {
 		for _, in := range f.Scans {
-			rs = append(rs, in.References...)
+			named, learned = append(named, in.References...), append(learned, taught(in.Scan, in.References)...)
 		}
 	}
-	return rs
+	return named, learned
 }
 
 // holdReferences makes admitting a scan and registering a reference it names exclude each other, so that one of the
 // two sees what the other did; scans do not exclude each other. There are 256 names to hold, whatever the number of
 // references, and they are held in one order.
-func (s *Store) holdReferences(ctx context.Context, t *sql.Tx, shared bool, rs []freight.Reference) error {
+func (s *Store) holdReferences(ctx context.Context, t *sql.Tx, rs []freight.Reference) error {
+	return s.holdNames(ctx, t, nil, namesOf(rs))
+}
+
+// holdNames holds names with whoever shares them, and others alone.
+func (s *Store) holdNames(ctx context.Context, t *sql.Tx, shared, alone map[string]bool) error {
+	names := maps.Clone(alone)
+	maps.Copy(names, shared)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if err := s.hold(ctx, t, name, !alone[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namesOf are the names that references are held by.
+func namesOf(rs []freight.Reference) map[string]bool {
 	names := map[string]bool{}
 	for _, r := range rs {
 		sum := sha256.Sum256([]byte(string(r.Kind) + "|" + r.Value))
 		names["references/"+hex.EncodeToString(sum[:1])] = true
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if err := s.hold(ctx, t, name, shared); err != nil {
-			return err
-		}
-	}
-	return nil
+	return names
 }
 
 // claim marks the deliveries done that are pending and that no other relay is at, and says which.
@@ -355,8 +369,8 @@ func leave(ctx context.Context, t *sql.Tx, ps []*placement) error {
 	return nil
 }
 
-// number gives each scan the next number of its shipment. Shipments are taken in one order, so that two who number
-// wait for each other and not in a circle; scans of a shipment keep theirs.
+// number gives each scan the next number of its shipment, and learns from it. Shipments are taken in one order, so that two
+// who number wait for each other and not in a circle; scans of a shipment keep theirs.
 func (s *Store) number(ctx context.Context, t *sql.Tx, found []*placement) error {
 	slices.SortStableFunc(found, func(a, b *placement) int { return strings.Compare(a.shipment, b.shipment) })
 	for _, p := range found {
@@ -387,7 +401,7 @@ func (s *Store) number(ctx context.Context, t *sql.Tx, found []*placement) error
 			return err
 		}
 	}
-	return nil
+	return s.learn(ctx, t, found)
 }
 
 // draw takes as many numbers of each shipment as it has scans, and returns the first of each.

@@ -16,13 +16,19 @@ import (
 type Backlog struct {
 	Source string
 	Scans  int
-	Newest int64 // sequence number: another one where something came in
+	Newest int64     // sequence number: another one where something came in
+	Oldest time.Time // when the first of them was read
 }
 
 // Backlogs are the sources of which something waits unmatched that was read before a time.
 func (s *Store) Backlogs(ctx context.Context, before time.Time) ([]Backlog, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT source, count(*), max(seq) FROM scans WHERE state = 'unmatched' AND at < $1 GROUP BY source ORDER BY source`, stamp(before))
-	bs, err := all(rows, err, func(r *sql.Rows) (b Backlog, err error) { return b, r.Scan(&b.Source, &b.Scans, &b.Newest) })
+	rows, err := s.read.QueryContext(ctx, `SELECT source, count(*), max(seq), min(at) FROM scans WHERE state = 'unmatched' AND at < $1 GROUP BY source ORDER BY source`, stamp(before))
+	bs, err := all(rows, err, func(r *sql.Rows) (b Backlog, err error) {
+		var at string
+		err = r.Scan(&b.Source, &b.Scans, &b.Newest, &at)
+		b.Oldest = unstamp(at)
+		return b, err
+	})
 	return bs, wrap("unmatched sources", err)
 }
 

@@ -21,7 +21,8 @@ type lines struct {
 	Tenant                               freight.TenantCode
 	StoreURL, OdooURL, DB, Login, Since  string
 	Billing, TMS, Finance, Public, Relay string
-	Dir, Quiet                           string
+	Dir, Quiet, Proof, Charges, More     string
+	Sources                              []string // beside those that are always there
 
 	password string
 }
@@ -34,12 +35,12 @@ default: &terms
   scope: goods_and_freight
   pod: document
   need_carrier_invoice: true
-  charges_window: 336h
+  charges_window: {{.Charges}}
   tolerance_amount: 5.00 USD
   tolerance_percent: "2"
-  clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: {{.Quiet}}}
+  clocks: {accept: 24h, deliver: 120h, pod: {{.Proof}}, dispute: 72h, payment: 720h, quiet: {{.Quiet}}}
 customers:
-  - {customer: BOLT, contract: BOLT-2026, currency: USD, scope: freight, pod: signature, need_carrier_invoice: true, charges_window: 336h, tolerance_amount: 5.00 USD, tolerance_percent: "2", clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: {{.Quiet}}}}
+  - {customer: BOLT, contract: BOLT-2026, currency: USD, scope: freight, pod: signature, need_carrier_invoice: true, charges_window: {{.Charges}}, tolerance_amount: 5.00 USD, tolerance_percent: "2", clocks: {accept: 24h, deliver: 120h, pod: {{.Proof}}, dispute: 72h, payment: 720h, quiet: {{.Quiet}}}}
 `))
 
 var configuration = template.Must(template.New("configuration").Parse(`tenant: {{.Tenant}}
@@ -59,9 +60,11 @@ bridge:
   sources:
     - {name: tms, owner: demo, secrets: ["env:DEMO_TMS_SECRET"]}
     - {name: carrier, owner: demo, secrets: ["env:DEMO_CARRIER_SECRET"], documents: true}
-relay: {{.Relay}}
+{{range .Sources}}    - {{.}}
+{{end}}relay: {{.Relay}}
 policies: {file: "{{.Dir}}/policies.yaml"}
 approvers: [{id: ann, name: Ann, public_key: "{{.Public}}", limit: 500.00 USD, cumulative: 1000000.00 USD}]
+{{.More}}
 `))
 
 // Sources are the partners' ways in.
@@ -80,6 +83,8 @@ func (h *House) writeConfig(context.Context) error {
 	h.Tenant = h.tenant()
 	c.Tenant, c.Public, c.Dir = h.Tenant, key.Public(), h.Dir
 	c.Quiet, c.Relay, c.StoreURL = or(h.o.Quiet, 2*time.Second).String(), or(h.o.Relay, "{idle: 100ms, gather: 300ms}"), or(h.o.Store, "sqlite:"+filepath.Join(h.Dir, "waybill.db"))
+	c.Proof, c.Charges = or(h.o.Late, 48*time.Hour).String(), or(h.o.Late, 336*time.Hour).String()
+	c.Sources, c.More = h.o.Sources, h.o.More
 	c.Since = time.Now().Add(-5 * time.Second).UTC().Format(time.RFC3339) // Odoo keeps seconds
 	file := filepath.Join(h.Dir, "waybill.yaml")
 	h.env = append(h.env, "DEMO_ODOO_PASSWORD="+c.password, "DEMO_PARTNER_TOKEN="+partnertest.Token, "WAYBILL_CONFIG="+file, "WAYBILL_APPROVER_KEY="+keyFile)

@@ -38,6 +38,9 @@ type Options struct {
 	Tags    string                        // build tags of the binaries
 	Relay   string                        // the relay section of the configuration; "": as below
 	Quiet   time.Duration                 // from paid to closed; 0: 2 s
+	Late    time.Duration                 // from delivered to where proof is missing, and from there to where charges are; 0: 2 and 14 days
+	Sources []string                      // of the bridge, each as YAML, beside those of Sources
+	More    string                        // sections of the configuration, as YAML
 	Usual   bool                          // every process listens on its usual port, Temporal on 7233 and its UI on 8233, if that is free; else on any, so that runs may go beside each other
 	Config  []string                      // dynamic configuration of the Temporal that is started, KEY=JSON each
 	Say     func(format string, a ...any) // tells what is being done; nil: nobody

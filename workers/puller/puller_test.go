@@ -81,6 +81,11 @@ func (w *world) client() *carrier.Client {
 	return carrier.New(carrier.Options{Name: "tracking of parcels", API: w.provider.API(), Token: func() (string, error) { return carriertest.Token, nil }})
 }
 
+// clientAt asks at an address.
+func clientAt(url string) *carrier.Client {
+	return carrier.New(carrier.Options{Name: "tracking of own", API: carrier.API{URL: url, Header: "Authorization: Bearer {token}", Number: freight.RefTracking}, Token: func() (string, error) { return "t", nil }})
+}
+
 func (w *world) target() puller.Target {
 	return puller.Target{Source: "parcels", Client: w.client(), Guard: w.guard, Number: w.provider.API().Number, After: 12 * time.Hour, Silent: time.Hour, Until: 14 * 24 * time.Hour, Pace: rate.NewLimiter(rate.Inf, 1)}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/api/serviceerror"
 	"go.uber.org/zap"
 
@@ -21,9 +22,39 @@ type Unmatched struct {
 	Grace    time.Duration // how long scans wait for their shipment by themselves
 	Every    time.Duration // between looks; 0: a minute, or the grace period where that is shorter
 	Log      *zap.Logger
+	Metrics  *UnmatchedMetrics // nil: none
 	Now      func() time.Time
 
 	told map[string]telling
+}
+
+// UnmatchedMetrics are the figures of what no shipment took.
+type UnmatchedMetrics struct{ waiting, oldest *prometheus.GaugeVec }
+
+// NewUnmatchedMetrics registers waybill_unmatched_waiting by source: how many scans people are shown, since no shipment
+// took them within the grace period; and waybill_unmatched_oldest_seconds: how long the first of them has waited. Both are
+// 0 once nothing waits any more, and every worker tells the same.
+func NewUnmatchedMetrics(r prometheus.Registerer) (*UnmatchedMetrics, error) {
+	m := &UnmatchedMetrics{
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_unmatched_waiting", Help: "Scans that no shipment took within relay.unmatched_after, and that wait for a person."}, []string{"source"}),
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_unmatched_oldest_seconds", Help: "How long the oldest of them has waited; 0 where none waits."}, []string{"source"}),
+	}
+	if err := errors.Join(r.Register(m.waiting), r.Register(m.oldest)); err != nil {
+		return nil, fmt.Errorf("unmatched metrics: %w", err)
+	}
+	return m, nil
+}
+
+func (m *UnmatchedMetrics) show(b store.Backlog, now time.Time) {
+	if m == nil {
+		return
+	}
+	m.waiting.WithLabelValues(b.Source).Set(float64(b.Scans))
+	age := 0.0
+	if b.Scans > 0 {
+		age = now.Sub(b.Oldest).Seconds()
+	}
+	m.oldest.WithLabelValues(b.Source).Set(age)
 }
 
 // telling is what a source's workflow was told last.
@@ -67,12 +98,14 @@ func (u *Unmatched) Look(ctx context.Context) error {
 	var faults []error
 	for _, b := range bs {
 		waits[b.Source] = true
+		u.Metrics.show(b, now)
 		if was := u.told[b.Source]; was.Backlog != b || now.Sub(was.at) >= retellEvery {
 			faults = append(faults, u.tell(ctx, b, now))
 		}
 	}
 	for source := range u.told {
 		if !waits[source] {
+			u.Metrics.show(store.Backlog{Source: source}, now)
 			faults = append(faults, u.settled(ctx, source))
 		}
 	}

@@ -3,10 +3,14 @@ package relay_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
@@ -78,6 +82,52 @@ func TestPeopleAreShownASourceOnceItsScansHaveWaitedAndToldWhatChanges(t *testin
 		w.shipment("acme-2")
 		w.shows(u, d, "tell unmatched/tms") // and that it is gone is no fault
 		w.shows(u, d)
+	})
+}
+
+func TestBacklogIsSeenInFiguresAndByTheDoctorUntilItIsGone(t *testing.T) {
+	each(t, func(w *world) {
+		registry := prometheus.NewRegistry()
+		metrics, err := relay.NewUnmatchedMetrics(registry)
+		if err != nil {
+			w.Fatal(err)
+		}
+		u := &relay.Unmatched{Store: w.store, Temporal: &desk{}, Grace: time.Hour, Log: w.log, Metrics: metrics, Now: w.clock.Now}
+		owner := func(string) (string, string) { return "transport team", "transport@example.com" }
+		said := func() []string { return relay.Backlogs(w.Context(), w.store, time.Hour, owner, w.clock.Now()) }
+		w.comes("acme-1", "a")
+		w.comes("acme-1", "b")
+		w.once(w.relay("r"))
+		if got := said(); len(got) != 0 {
+			w.Errorf("before its time: %q", got)
+		}
+		w.clock.Pass(2 * time.Hour)
+		shows := func(waiting, oldest int) {
+			w.Helper()
+			if err := u.Look(w.Context()); err != nil {
+				w.Fatal(err)
+			}
+			want := fmt.Sprintf("# HELP waybill_unmatched_oldest_seconds How long the oldest of them has waited; 0 where none waits.\n# TYPE waybill_unmatched_oldest_seconds gauge\nwaybill_unmatched_oldest_seconds{source=\"tms\"} %d\n"+
+				"# HELP waybill_unmatched_waiting Scans that no shipment took within relay.unmatched_after, and that wait for a person.\n# TYPE waybill_unmatched_waiting gauge\nwaybill_unmatched_waiting{source=\"tms\"} %d\n", oldest, waiting)
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+				w.Error(err)
+			}
+		}
+		shows(2, 7200)
+		got := said()
+		if len(got) != 1 {
+			w.Fatalf("%q", got)
+		}
+		for _, part := range []string{"source tms", "unmatched: 2", "(2h0m0s)", "waybill exception show unmatched/tms", "transport team, transport@example.com"} {
+			if !strings.Contains(got[0], part) {
+				w.Errorf("no %q in %q", part, got[0])
+			}
+		}
+		w.shipment("acme-1")
+		shows(0, 0)
+		if got := said(); len(got) != 0 {
+			w.Errorf("after it was taken: %q", got)
+		}
 	})
 }
 

@@ -33,7 +33,9 @@ type Scout struct {
 	Hints    string        // source name of Odoo's hints in the inbox
 	Log      *zap.Logger
 
-	said string // the last fault, so that it is said once
+	said   string           // the last fault, so that it is said once
+	looked time.Time        // from when on deliveries are read that have numbers of the carrier; zero: from Since
+	known  map[int64]string // numbers of the carrier that were registered of late, by delivery
 }
 
 // Guard says whether Odoo may be called, and hears how it went.
@@ -47,6 +49,9 @@ const (
 	page = 200
 	// hintPoll is how soon a hint is noticed.
 	hintPoll = 200 * time.Millisecond
+	// lookBack is how long before the last look what was written is read again: Odoo dates a write by when its transaction
+	// began, which may be long before others see it.
+	lookBack = 10 * time.Minute
 )
 
 // Run looks until the context ends.
@@ -100,7 +105,7 @@ func (s *Scout) Look(ctx context.Context) error {
 	if s.Guard.Report(err); err != nil {
 		return err
 	}
-	return errors.Join(s.release(ctx, found), s.cancel(ctx, s.Status.Cancelled), s.payments(ctx), s.releaseOrders(ctx), s.cancel(ctx, s.Status.CancelledOrders))
+	return errors.Join(s.release(ctx, found), s.changes(ctx), s.payments(ctx), s.releaseOrders(ctx), s.cancelOrders(ctx))
 }
 
 // pages reads page after page, until one is not full: what cannot be helped on the first must not hide the rest.
@@ -166,17 +171,50 @@ func (s *Scout) releaseOrders(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-func (s *Scout) cancel(ctx context.Context, ask func(ctx context.Context, after int64, limit int) ([]odoo.Cancelled, error)) error {
-	found, err := pages(func(after int64) ([]odoo.Cancelled, error) { return ask(ctx, after, page) }, func(c odoo.Cancelled) int64 { return c.Picking })
+// changes passes on cancellations, and registers the carrier's numbers that deliveries got in Odoo, with one question.
+func (s *Scout) changes(ctx context.Context) error {
+	began, since := time.Now(), s.looked
+	if since.IsZero() {
+		since = s.Since
+	}
+	found, err := pages(func(after int64) ([]odoo.Changed, error) { return s.Status.Changed(ctx, since, after, page) }, func(c odoo.Changed) int64 { return c.Picking })
+	if err != nil {
+		return err
+	}
+	var faults []error
+	known := map[int64]string{}
+	for _, c := range found {
+		if c.Stopped {
+			faults = append(faults, s.cancel(ctx, c.Cancelled))
+			continue
+		}
+		known[c.Picking] = c.Numbers
+		if s.known[c.Picking] != c.Numbers {
+			faults = append(faults, s.Store.Register(ctx, c.Shipment, freight.TrackingsIn(c.Numbers, "")))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err // the next look reads all of it again
+	}
+	s.looked, s.known = began.Add(-lookBack), known
+	return nil
+}
+
+func (s *Scout) cancelOrders(ctx context.Context) error {
+	found, err := pages(func(after int64) ([]odoo.Cancelled, error) { return s.Status.CancelledOrders(ctx, after, page) }, func(c odoo.Cancelled) int64 { return c.Picking })
 	if err != nil {
 		return err
 	}
 	var faults []error
 	for _, c := range found {
-		ask := freight.CancelRequest{By: "odoo", Reason: "the delivery was cancelled in Odoo", At: time.Now()}
-		faults = append(faults, unlessGone(protocol.CancelAsked.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(c.Shipment), ask)))
+		faults = append(faults, s.cancel(ctx, c))
 	}
 	return errors.Join(faults...)
+}
+
+func (s *Scout) cancel(ctx context.Context, c odoo.Cancelled) error {
+	ask := freight.CancelRequest{By: "odoo", Reason: "the delivery was cancelled in Odoo", At: time.Now()}
+	return unlessGone(protocol.CancelAsked.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(c.Shipment), ask))
 }
 
 // payments reads all that is open in one call, and tells the shipments whose state has changed.

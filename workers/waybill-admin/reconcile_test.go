@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"waybill/internal/console"
 	"waybill/internal/console/consoletest"
 	"waybill/internal/partner/partnertest"
+	"waybill/internal/store"
 	"waybill/workers/fence"
 	"waybill/workers/reconcile"
 	"waybill/workflows/freight"
@@ -199,6 +201,29 @@ func TestDoctorAsksEverythingAtOnceAndSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.want(console.Failed, "reconcile --after-restore", "5 missing", "doctor")
+	b.strays("tms", "WRONG-1")
+	b.want(console.Failed, "source tms tells: scans that wait unmatched: 1, the oldest since", "6 missing", "doctor")
+}
+
+// strays files an event of three hours ago that no shipment takes.
+func (b *books) strays(source, bol string) {
+	b.t.Helper()
+	s, err := store.Open(b.t.Context(), "sqlite:"+filepath.Join(b.dir, "waybill.db"), store.WithClock(func() time.Time { return time.Now().Add(-3 * time.Hour) }))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if _, err := s.Accept(b.t.Context(), store.Delivery{Source: source, ID: bol, Body: []byte("{}")}); err != nil {
+		b.t.Fatal(err)
+	}
+	ds, err := s.Deliveries(b.t.Context(), store.Pending, source, 1)
+	if err != nil || len(ds) != 1 {
+		b.t.Fatal(ds, err)
+	}
+	scan := freight.Scan{Key: bol, Source: source, Milestone: freight.PickedUp, Classifier: freight.Actual, OccurredAt: time.Now().Add(-3 * time.Hour)}
+	if _, err := s.Admit(b.t.Context(), ds[0].Seq, []store.Incoming{{Scan: scan, References: []freight.Reference{{Kind: freight.RefBOL, Value: bol}}}}); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func TestOdooSetupMakesTheTwoUsersAndShowsTheirPasswordsOnce(t *testing.T) {

@@ -7,10 +7,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waybill/config"
+	"waybill/internal/routing"
 	"waybill/workers/guard"
 	"waybill/workers/pace"
 	"waybill/workers/puller"
 	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
 )
 
 // pull asks the tracking APIs, and listens for sources that fall silent, until the context ends.
@@ -28,13 +30,26 @@ func (h *house) pull(ctx context.Context, g *errgroup.Group, metrics *guard.Metr
 	for _, c := range h.config.Pull {
 		p.Targets = append(p.Targets, h.target(ctx, c.Settled(), metrics))
 	}
+	for _, c := range h.config.Tenders {
+		p.Tenders = append(p.Tenders, h.tenders(c.Settled()))
+	}
 	g.Go(func() error { return p.Run(ctx) })
 	return nil
+}
+
+// tenders is a TMS that is asked about tenders, behind the guard that its requests have.
+func (h *house) tenders(c config.Tenders) puller.Tenders {
+	t := puller.Tenders{Source: c.Source, Name: c.TMS, TMS: h.tms, Guard: h.guards[protocol.QueueTMS], After: c.After, Until: c.Until, Pace: pace.New(h.store, "pull/"+c.Source, c.PerSecond), PerSecond: c.PerSecond}
+	if c.TMS != "" {
+		t.TMS, t.Guard = h.targets.tms[c.TMS], h.targets.guards[string(routing.TMS)+" "+c.TMS]
+	}
+	return t
 }
 
 func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metrics) puller.Target {
 	t := h.tracking[c.Source]
 	watch := guard.New(ctx, guard.Options{System: puller.System(c.Source), Probe: t.Client.Check, Every: probeTracking, Longest: longestHush, Log: h.log, Metrics: metrics})
+	source, _ := h.config.Source(c.Source) // it was checked
 	var carriers []freight.CarrierCode
 	for _, n := range c.Carriers {
 		carriers = append(carriers, n.Carrier)
@@ -42,6 +57,7 @@ func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metric
 	return puller.Target{
 		Source: c.Source, Client: t.Client, Guard: watch, Number: t.Number, Carriers: carriers,
 		After: c.After, Silent: c.AfterSilent, Until: c.Until, Pace: pace.New(h.store, "pull/"+c.Source, c.PerSecond), PerSecond: c.PerSecond,
+		Charges: source.Connector == "", // our own events tell of them
 	}
 }
 

@@ -217,7 +217,11 @@ func (h *house) work(ctx context.Context) error {
 	host, _ := os.Hostname() // an empty one is told apart by the process id
 	r := &relay.Relay{Store: h.store, Temporal: h.temporal, Connectors: h.sources(), Skip: map[string]bool{hintSource: true}, Release: h.release, Holder: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: h.log, Idle: h.config.Relay.Idle, Gather: h.config.Relay.Gather, Now: time.Now}
 	g.Go(func() error { return r.Run(ctx) })
-	strays := &relay.Unmatched{Store: h.store, Temporal: h.temporal, Grace: h.config.Relay.UnmatchedAfter, Log: h.log, Now: time.Now}
+	backlog, err := relay.NewUnmatchedMetrics(h.metrics)
+	if err != nil {
+		return err
+	}
+	strays := &relay.Unmatched{Store: h.store, Temporal: h.temporal, Grace: h.config.Relay.UnmatchedAfter, Log: h.log, Metrics: backlog, Now: time.Now}
 	g.Go(func() error { strays.Run(ctx); return nil })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	if err := h.pull(ctx, g, metrics); err != nil {

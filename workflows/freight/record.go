@@ -76,6 +76,8 @@ type View struct {
 	Closed     bool      `json:"closed,omitzero"`
 	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is at risk or broken
 	Promised   time.Time `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
+	TMS        string    `json:"tms,omitzero"`      // by the shipment's route; "" is the default
+	Tender     int       `json:"tender,omitzero"`   // the tender under way, where it is not the first; 0 for the first
 
 	// The lane and the service, by which subscribers choose.
 	From     string `json:"from,omitzero"` // origin, ISO 3166-1 alpha-2
@@ -90,8 +92,11 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 		Shipment: s.ID, Revision: revision, Stage: s.Stage, Status: s.Report().Status, InvoiceState: s.invoiceState(),
 		Customer: s.Release.Customer, Carrier: s.Carrier(), Order: s.Release.Order, OrderName: s.Release.OrderName,
 		Picking: s.Release.Picking, Exceptions: s.Exceptions.OpenKinds(), Trailed: s.trailed(), Invoice: s.Invoice, Residual: s.Payment.Residual,
-		At: now, Closed: s.Stage == StageClosed || s.Stage == StageCancelled,
+		At: now, Closed: s.Stage == StageClosed || s.Stage == StageCancelled, TMS: s.Release.Route.TMS,
 		From: s.Release.From, To: s.Release.ShipTo.Country, Postcode: s.Release.ShipTo.Postcode, Service: s.Release.Service,
+	}
+	if s.Tenders > 1 {
+		v.Tender = s.Tenders
 	}
 	if s.Plan != nil {
 		v.InvoiceKey = s.Plan.Key

@@ -1,5 +1,10 @@
 package freight
 
+import (
+	"slices"
+	"strings"
+)
+
 // Release is what Odoo said of a delivery when it was claimed: the facts a shipment starts from. It holds
 // no name and no street; whoever needs them reads them from Odoo.
 type Release struct {
@@ -49,9 +54,45 @@ type Place struct {
 
 // Booking is the TMS's side of the shipment.
 type Booking struct {
-	Ref     string      `json:"ref"` // the TMS's own number
-	Carrier CarrierCode `json:"carrier,omitzero"`
-	PRO     string      `json:"pro,omitzero"`
+	Ref      string      `json:"ref"` // the TMS's own number
+	Carrier  CarrierCode `json:"carrier,omitzero"`
+	PRO      string      `json:"pro,omitzero"`
+	Tracking []string    `json:"tracking,omitempty"` // the carrier's numbers of its parcels, or of its loads, where the TMS has them
+}
+
+// References are the numbers of a booking under which the carrier speaks of the shipment.
+func (b Booking) References() (rs []Reference) {
+	if b.PRO != "" {
+		rs = append(rs, Reference{Kind: RefPRO, Carrier: b.Carrier, Value: b.PRO})
+	}
+	return append(rs, trackings(b.Carrier, b.Tracking)...)
+}
+
+// number is the one that people are shown; "" for none.
+func (b Booking) number() string {
+	if b.PRO == "" && len(b.Tracking) > 0 {
+		return b.Tracking[0]
+	}
+	return b.PRO
+}
+
+func trackings(c CarrierCode, numbers []string) (rs []Reference) {
+	for _, n := range numbers {
+		rs = append(rs, Reference{Kind: RefTracking, Carrier: c, Value: n})
+	}
+	return rs
+}
+
+// TrackingsIn are the tracking numbers in a text that holds several, as Odoo keeps them: apart by commas, semicolons or
+// line breaks. Blanks within one stay. What is none, as it is too long, is left out, and so is what comes beyond 200.
+func TrackingsIn(text string, c CarrierCode) []Reference {
+	var numbers []string
+	for _, n := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(",;\r\n", r) }) {
+		if n = strings.TrimSpace(n); Nameable(n) && !slices.Contains(numbers, n) && len(numbers) < parcelsPerLoad {
+			numbers = append(numbers, n)
+		}
+	}
+	return trackings(c, numbers)
 }
 
 // ShipOrder is what a warehouse was asked for: to pick and pack the goods, and to hand them to the carrier. The zero

@@ -152,7 +152,7 @@ func (r StatusReport) Same(o StatusReport) bool {
 // Report is what Odoo should show now.
 func (s *Shipment) Report() StatusReport {
 	r := StatusReport{
-		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.Booking.PRO, SLA: s.endangered(),
+		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.Booking.number(), SLA: s.endangered(),
 	}
 	if e := s.foremost(); e != nil {
 		r.Exception, r.Owner, r.Due, r.Next = Clip(string(e.Kind)+": "+e.Detail, 200), e.Owner, e.DueBy, e.Advice

@@ -77,7 +77,7 @@ type TransportRequest struct {
 	Shipment freight.ShipmentID `json:"shipment"`
 	Tender   int                `json:"tender"` // 1 for the first; a new number asks anew after a decline
 	Release  freight.Release    `json:"release"`
-	Record   *RecordRequest     `json:"record,omitempty"` // for the store, with the booking's PRO
+	Record   *RecordRequest     `json:"record,omitempty"` // for the store, with the numbers of the booking
 }
 
 // Booked is the TMS's booking, and whether the store has the record that came with the request.

@@ -123,6 +123,7 @@ func (s *story) next(prepare func(*story)) *story {
 // TestReferencesOutliveAHandOver: unregistered, no partner's scan would find the shipment.
 func TestReferencesOutliveAHandOver(t *testing.T) {
 	s := newStory(t)
+	s.tracking = []string{"P1", "P2"}
 	s.keep = func() error { return protocol.Transient.Of(errors.New("the store is down")) }
 	s.at(time.Minute, func() {
 		s.SetContinueAsNewSuggested(true)
@@ -137,7 +138,7 @@ func TestReferencesOutliveAHandOver(t *testing.T) {
 			have = append(have, ref.Kind)
 		}
 	}
-	if !slices.Contains(have, freight.RefOrder) || !slices.Contains(have, freight.RefPRO) {
+	if !slices.Contains(have, freight.RefOrder) || !slices.Contains(have, freight.RefPRO) || !slices.Contains(have, freight.RefTracking) {
 		t.Errorf("registered after the hand-over: %v", have)
 	}
 }

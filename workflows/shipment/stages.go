@@ -128,12 +128,11 @@ func (r *run) tender(ctx workflow.Context) error {
 func (r *run) takeBooking(ctx workflow.Context, b protocol.Booked, said *protocol.RecordRequest) {
 	r.s.Booking = b.Booking
 	r.note(ctx, freight.AuditTendered, waybill, "TMS "+b.Ref)
-	switch {
-	case b.Recorded && said != nil:
+	if b.Recorded && said != nil {
 		r.said(*said)
-	case b.PRO != "":
-		r.s.Unregistered = append(r.s.Unregistered, freight.Reference{Kind: freight.RefPRO, Carrier: b.Carrier, Value: b.PRO})
+		return
 	}
+	r.s.Unregistered = append(r.s.Unregistered, b.References()...)
 }
 
 func (r *run) ratingRequest(final bool) protocol.RatingRequest {

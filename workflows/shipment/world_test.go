@@ -46,6 +46,7 @@ type world struct {
 	keeps    string           // why the warehouse does not stop
 	wms      string           // that the route names
 	booked   *freight.Booking // nil: the TMS names carrier and PRO
+	tracking []string         // of the booking
 	weight   string           // delivered, as Odoo has it
 	blockers []string         // of a posting, as Odoo has them
 	board    func() error     // what UpdateStatus waits for or fails with
@@ -122,7 +123,7 @@ func (w *world) serve(r registry) {
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)
-		b := freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1"}
+		b := freight.Booking{Ref: "T1", Carrier: "FASTFRT", PRO: "PRO1", Tracking: w.tracking}
 		if w.booked != nil {
 			b = *w.booked
 		}

@@ -261,7 +261,7 @@ func (db *database) rowsOf(model string, r row, name string) (rs []row) {
 	return rs
 }
 
-// search evaluates a domain of terms that must all hold.
+// search evaluates a domain: terms that must all hold, each a leaf or "|" before two.
 func (db *database) search(model string, domain []any) ([]any, error) {
 	t, err := db.table(model)
 	if err != nil {
@@ -274,9 +274,10 @@ func (db *database) search(model string, domain []any) ([]any, error) {
 		if archives && r["active"] == false {
 			return false
 		}
-		for _, term := range domain {
-			ok, err := db.holds(model, r, term)
-			if err != nil {
+		for rest := domain; len(rest) > 0; {
+			var ok bool
+			var err error
+			if ok, rest, err = db.first(model, r, rest); err != nil {
 				bad = err
 			}
 			if !ok {
@@ -286,6 +287,24 @@ func (db *database) search(model string, domain []any) ([]any, error) {
 		return true
 	})
 	return out, bad
+}
+
+// first evaluates the first term of a domain in Polish notation, and returns what follows it.
+func (db *database) first(model string, r row, domain []any) (ok bool, rest []any, err error) {
+	if len(domain) == 0 {
+		return false, nil, traceback("ValueError: Invalid domain")
+	}
+	both, or := domain[0] == "&", domain[0] == "|"
+	if !both && !or {
+		ok, err = db.holds(model, r, domain[0])
+		return ok, domain[1:], err
+	}
+	left, rest, err := db.first(model, r, domain[1:])
+	if err != nil {
+		return false, nil, err
+	}
+	right, rest, err := db.first(model, r, rest)
+	return both && left && right || or && (left || right), rest, err
 }
 
 // mentions reports whether a domain asks for a field itself; archived records are found only so.

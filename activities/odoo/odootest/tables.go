@@ -184,6 +184,7 @@ func (db *database) buildStock() {
 	db.tables["stock.warehouse"].fields["company_id"] = one("res.company")
 	db.add("stock.package", plain())
 	p := db.add("stock.picking", plain("state:char", "picking_type_code:char", "date_done:char"))
+	p.fields["carrier_tracking_ref"] = kind{plain: "char", uncopied: true}
 	for name, model := range map[string]string{"sale_id": "sale.order", "partner_id": "res.partner", "carrier_id": "delivery.carrier", "company_id": "res.company", "backorder_id": "stock.picking"} {
 		p.fields[name] = one(model)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -23,6 +24,10 @@ type TMS struct {
 	OnRequest func(tms.Request)
 	// Carrier gives the freight to a carrier where the request names none.
 	Carrier func(tms.NewRequest) freight.CarrierCode
+	// Tracking gives the freight's parcels their numbers; nil: they have none.
+	Tracking func(tms.NewRequest) []string
+	// Now is its clock; nil: the machine's.
+	Now func() time.Time
 
 	mu       sync.Mutex
 	requests []*tms.Request // as they came
@@ -54,15 +59,34 @@ func (t *TMS) PickedUp(s freight.ShipmentID) {
 	t.move(s, tms.StatusPickedUp, tms.StatusRequested, tms.StatusAccepted)
 }
 
+// Label gives the freight's parcels of a shipment their numbers.
+func (t *TMS) Label(s freight.ShipmentID, numbers ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.requests {
+		if r.Shipment == s {
+			r.Tracking = numbers
+		}
+	}
+}
+
 // move takes the requests of a shipment that stand at one of from.
 func (t *TMS) move(s freight.ShipmentID, to string, from ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.requests {
 		if r.Shipment == s && slices.Contains(from, r.Status) {
-			r.Status = to
+			r.Status, r.Since = to, t.now()
 		}
 	}
+}
+
+// now is its clock to the second: that is how it tells of times.
+func (t *TMS) now() time.Time {
+	if t.Now != nil {
+		return t.Now().UTC().Truncate(time.Second)
+	}
+	return time.Now().UTC().Truncate(time.Second)
 }
 
 // Requests lists every request, as they came.
@@ -99,7 +123,10 @@ func (t *TMS) add(n tms.NewRequest) (tms.Request, error) {
 		n.Carrier = t.Carrier(n)
 	}
 	i := len(t.requests) + 1
-	q := &tms.Request{ID: fmt.Sprintf("T%06d", i), Status: tms.StatusRequested, PRO: fmt.Sprintf("PRO%07d", 7_000_000+i), NewRequest: n}
+	q := &tms.Request{ID: fmt.Sprintf("T%06d", i), Status: tms.StatusRequested, Since: t.now(), PRO: fmt.Sprintf("PRO%07d", 7_000_000+i), NewRequest: n}
+	if t.Tracking != nil {
+		q.Tracking = t.Tracking(n)
+	}
 	t.requests = append(t.requests, q)
 	return *q, nil
 }
@@ -145,7 +172,7 @@ func (t *TMS) cancel(w http.ResponseWriter, r *http.Request) {
 		case tms.StatusPickedUp:
 			return &partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "picked up", Code: tms.CodeNotCancellable}
 		case tms.StatusRequested, tms.StatusAccepted:
-			q.Status = tms.StatusCancelled
+			q.Status, q.Since = tms.StatusCancelled, t.now()
 		}
 		return nil
 	})

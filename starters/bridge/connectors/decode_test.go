@@ -2,6 +2,7 @@ package connectors_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -314,7 +315,7 @@ func TestFirstParcelOfSeveralDeliversNothing(t *testing.T) {
 		"FedEx, second of two":   {"fedex", []byte(strings.Replace(string(writeFedEx(at("DL", 0))), `"count":"1","sequenceNumber":"1"`, `"count":"2","sequenceNumber":"2"`, 1)), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 2}, "2"},
 		"AfterShip, one of two":  {"aftership", []byte(strings.Replace(string(writeAfterShip(at("Delivered_001", 0))), `"shipment_package_count":1`, `"shipment_package_count":2`, 1)), freight.PartiallyDelivered, freight.Pieces{Delivered: 1, Expected: 2}, ""},
 		"DHL, the shipment":      {"dhl", []byte(strings.Replace(string(writeDHL(at("delivered", 0))), `"details":{`, `"details":{"totalNumberOfPieces":8,`, 1)), freight.Delivered, freight.Pieces{Delivered: 8, Expected: 8}, ""},
-		"DHL, two of its pieces": {"dhl", []byte(strings.NewReplacer(`"details":{`, `"details":{"totalNumberOfPieces":8,`, `"statusCode":`, `"pieceIds":["a","b"],"statusCode":`).Replace(string(writeDHL(at("delivered", 0))))), freight.PartiallyDelivered, freight.Pieces{Delivered: 2, Expected: 8}, ""},
+		"DHL, two of its pieces": {"dhl", []byte(strings.NewReplacer(`"details":{`, `"details":{"totalNumberOfPieces":8,`, `"statusCode":`, `"pieceIds":["a","b"],"statusCode":`).Replace(string(writeDHL(at("delivered", 0))))), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 8}, "b"},
 	} {
 		es := explain(t, c.partner, c.body)
 		s := es[len(es)-1].Scan
@@ -323,6 +324,41 @@ func TestFirstParcelOfSeveralDeliversNothing(t *testing.T) {
 		if s.Milestone != c.want || s.Pieces != c.pieces || s.Parcel != c.parcel || j.Complete() == c.pieces.Short() {
 			t.Errorf("%s: %s of %q, %+v, complete %v; want %s of %q, %+v", name, s.Milestone, s.Parcel, s.Pieces, j.Complete(), c.want, c.parcel, c.pieces)
 		}
+	}
+}
+
+// TestPiecesThatDHLNamesTogetherAreParcelsOfTheirOwn: two are delivered and one is not, then that one; it is delivered when
+// each of them is, in whichever order it is told.
+func TestPiecesThatDHLNamesTogetherAreParcelsOfTheirOwn(t *testing.T) {
+	event := func(code string, minutes int, pieces ...string) object {
+		return object{"timestamp": stamp(noon.Add(time.Duration(minutes-600) * time.Minute)), "statusCode": code, "status": strings.ToUpper(code), "pieceIds": pieces, "location": object{"address": object{"countryCode": "NL"}}}
+	}
+	read := func(events ...any) []connectors.Explained {
+		return explain(t, "dhl", text(object{"shipments": []any{object{"id": "70001", "events": events, "details": object{"pieceIds": []any{"J1", "J2", "J3"}}}}}))
+	}
+	moving, some, failed, rest := event("transit", 0, "J1", "J2", "J3"), event("delivered", 60, "J2", "J1", "J2"), event("failure", 60, "J3"), event("delivered", 120, "J3")
+	var j freight.Journey
+	for _, e := range read(moving, some, failed) {
+		j.Apply(e.Scan)
+	}
+	if j.Complete() || j.Tally(0) != (freight.Pieces{Delivered: 2, Expected: 3}) || !slices.Equal(j.Parcels, []freight.ParcelID{"J1", "J2", "J3"}) {
+		t.Errorf("%+v of parcels %v, complete %t; want 2 of 3", j.Tally(0), j.Parcels, j.Complete())
+	}
+	es := read(rest, some, moving)
+	for _, e := range es {
+		j.Apply(e.Scan)
+	}
+	if !j.Complete() {
+		t.Errorf("each was delivered, and it is %+v", j.Tally(0))
+	}
+	for _, e := range es {
+		if piece := e.Scan.Parcel; e.Scan.Milestone == freight.Delivered && !slices.Contains(e.References, freight.Reference{Kind: freight.RefTracking, Carrier: "DHL", Value: string(piece)}) && piece != "J3" {
+			t.Errorf("%s is not found by its own number: %v", piece, e.References)
+		}
+	}
+	all := read(event("delivered", 60, "J1", "J2", "J3"))
+	if len(all) != 1 || all[0].Scan.Parcel != "" || all[0].Scan.Milestone != freight.Delivered {
+		t.Errorf("all pieces are the shipment: %+v", all)
 	}
 }
 

@@ -3,6 +3,7 @@ package connectors
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"waybill/workflows/freight"
@@ -28,7 +29,8 @@ type dhlShipment struct {
 	Status   *dhlEvent  `json:"status"`
 	Events   []dhlEvent `json:"events"`
 	Details  struct {
-		Pieces loose `json:"totalNumberOfPieces"`
+		Pieces loose    `json:"totalNumberOfPieces"`
+		Known  []string `json:"pieceIds"` // all that the shipment has
 		Proof  struct {
 			Signature string `json:"signatureUrl"`
 			Document  string `json:"documentUrl"`
@@ -76,12 +78,12 @@ func (s dhlShipment) read(zs Zones, b *Batch, at string) error {
 	for i, e := range s.Events {
 		r := s.reading(zs, e, fmt.Sprintf("%s/events/%d", at, i))
 		newest = later(newest, r.At)
-		b.Readings = append(b.Readings, r)
+		b.Readings = append(b.Readings, s.apart(r, e)...)
 	}
 	if len(s.Events) == 0 && s.Status != nil {
 		r := s.reading(zs, *s.Status, at+"/status")
 		newest = r.At
-		b.Readings = append(b.Readings, r)
+		b.Readings = append(b.Readings, s.apart(r, *s.Status)...)
 	}
 	if s.Status == nil || s.Status.Code != "delivered" {
 		r := s.base()
@@ -104,12 +106,51 @@ func (s dhlShipment) reading(zs Zones, e dhlEvent, at string) Reading {
 	r.Pointer, r.Codes, r.Also, r.Text = at, []string{e.Code}, []string{strings.ToLower(e.Status)}, e.Text
 	r.Place = Place{City: e.Location.Address.City, Country: e.Location.Address.Country}
 	r.At = zs.Moment(e.At, r.Place)
-	r.Parcels = Parcels{Of: s.Details.Pieces.count(), Whole: len(e.Pieces) == 0, Delivered: len(e.Pieces)}
+	r.Parcels = Parcels{Of: s.pieces(), Whole: s.whole(e), Delivered: len(e.Pieces)}
 	r.Parcel = strings.Join(e.Pieces, ",")
 	if e.Code == "delivered" {
 		r.Evidence = s.evidence()
 	}
 	return r
+}
+
+// apart is an event of several pieces as one of each, where it says what became of them: what happened to two of eight is
+// counted by parcel, with what other events say of the same and of the rest. One that names every piece is about the
+// shipment. On the way they are together.
+func (s dhlShipment) apart(r Reading, e dhlEvent) []Reading {
+	decides := e.Code == "delivered" || e.Code == "failure"
+	if len(e.named()) < 2 || !decides || r.Parcels.Whole {
+		return []Reading{r}
+	}
+	var rs []Reading
+	for i, piece := range e.named() {
+		p := r
+		p.Pointer, p.Parcel = fmt.Sprintf("%s/pieceIds/%d", r.Pointer, i), piece
+		p.Parcels.Delivered = 1
+		p.References = append(slices.Clone(r.References), freight.Reference{Kind: freight.RefTracking, Value: piece})
+		rs = append(rs, p)
+	}
+	return rs
+}
+
+// pieces is how many pieces the shipment has; 0 where nobody says.
+func (s dhlShipment) pieces() int {
+	if n := s.Details.Pieces.count(); n > 0 {
+		return n
+	}
+	return len(s.Details.Known)
+}
+
+// whole reports whether an event is about all of the shipment: it names no piece, or each of them.
+func (s dhlShipment) whole(e dhlEvent) bool {
+	n := len(e.named())
+	return n == 0 || n > 1 && s.pieces() > 0 && n >= s.pieces()
+}
+
+// named are the pieces that an event is about, each once, in order.
+func (e dhlEvent) named() []string {
+	ids := slices.Compact(slices.Sorted(slices.Values(e.Pieces)))
+	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 }
 
 func (s dhlShipment) evidence() (es []Evidence) {

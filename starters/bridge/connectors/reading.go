@@ -290,13 +290,19 @@ func (e *Explained) attach(v Evidence) error {
 	if err != nil {
 		return fmt.Errorf("the %s is not base64: it was left out", v.Kind)
 	}
-	media := mediaType(body)
-	if !slices.Contains(evidenceTypes, media) {
+	media, ok := EvidenceType(body)
+	if !ok {
 		return fmt.Errorf("the %s is of type %s: want PDF, PNG, JPEG, GIF or TIFF; it was left out", v.Kind, media)
 	}
 	signed := v.Kind == freight.DocumentSignature || v.Kind == freight.DocumentPOD && v.Signer != ""
 	e.add(freight.DocumentRef{Kind: v.Kind, MediaType: media, Signed: signed}, store.Document{Signer: cut(v.Signer, maxValue), Body: body})
 	return nil
+}
+
+// EvidenceType is what the bytes of a document are, as a media type; false where it is none that is kept as evidence.
+func EvidenceType(body []byte) (media string, ok bool) {
+	media = mediaType(body)
+	return media, slices.Contains(evidenceTypes, media)
 }
 
 // mediaType is what the bytes are; TIFF is not among those the standard library knows.

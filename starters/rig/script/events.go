@@ -187,13 +187,16 @@ type Delivery struct {
 }
 
 // send delivers one event through the bridge, signed, under an id of its own; in rough times again until it is
-// taken, as carriers do.
+// taken, as carriers do. Where partners send nothing, it is there to be asked for.
 func (s *Show) send(ctx context.Context, p *Plan, data any) error {
 	body, id, err := s.envelope(p, data)
 	if err != nil {
 		return err
 	}
 	d := Delivery{Source: sourceOf(data), ID: id, Shipment: p.ID, Body: body}
+	if s.o.Tell != nil {
+		return s.o.Tell(d, data)
+	}
 	err = s.Await(ctx, "the bridge takes "+id, s.o.Patience, func() (bool, error) {
 		d.Tries++
 		a, err := s.Post(ctx, d.Source, id, body, rig.Clock{})

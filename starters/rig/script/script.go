@@ -31,6 +31,8 @@ type Options struct {
 	Pace       time.Duration  // between groups of events; then no shipment is asked how far it is, so that asking costs none of what is measured. 0: ask
 	Patience   time.Duration  // how long one step of a shipment may take; 0: 3 minutes
 	Observe    func(Delivery) // hears of every delivery's fate; nil: nobody
+	// Tell takes what a partner has to say, which then sends nothing; nil: it is sent to the bridge. Data is the event's.
+	Tell func(d Delivery, data any) error
 }
 
 // Show is one playing of a script.

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"waybill/workflows/freight"
+)
+
+// Register makes numbers a shipment's that became known beside its own records, as one that a person gave its delivery in
+// Odoo. A tracking number whose carrier is not said is that of the carrier the shipment is known to have. What waits for
+// one of them is tried again. The same again changes nothing.
+func (s *Store) Register(ctx context.Context, id freight.ShipmentID, rs []freight.Reference) error {
+	known, err := s.has(ctx, id, rs)
+	if err != nil || known {
+		return wrap("register", err)
+	}
+	return s.tx(ctx, "register", func(t *sql.Tx) error {
+		carrier, err := recordedCarrier(ctx, t, id)
+		if err != nil {
+			return err
+		}
+		rs := slices.Clone(rs)
+		for i := range rs {
+			if rs[i].Kind == freight.RefTracking {
+				rs[i].Carrier = cmp.Or(rs[i].Carrier, carrier)
+			}
+		}
+		return s.putReferences(ctx, t, Entry{View: freight.View{Shipment: id}, References: rs})
+	})
+}
+
+// has reports whether a shipment has these numbers. Asking takes no turn from those who write.
+func (s *Store) has(ctx context.Context, id freight.ShipmentID, rs []freight.Reference) (bool, error) {
+	for _, r := range rs {
+		var n int
+		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM refs WHERE kind = $1 AND value = $2 AND shipment = $3`, string(r.Kind), r.Value, string(id)).Scan(&n); err != nil || n == 0 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// recordedCarrier is the carrier of a shipment as it was last recorded; "" where none is known.
+func recordedCarrier(ctx context.Context, t *sql.Tx, id freight.ShipmentID) (freight.CarrierCode, error) {
+	var text string
+	err := t.QueryRowContext(ctx, `SELECT view FROM views WHERE shipment = $1`, string(id)).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	var v freight.View
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &v)
+	}
+	return v.Carrier, err
+}
+
+// taught are the carrier's numbers in a scan that tells them of its shipment: who accepts freight says under which it
+// will speak of it, beside the number by which we know it.
+func taught(scan freight.Scan, refs []freight.Reference) (rs []freight.Reference) {
+	if scan.Milestone != freight.TenderAccepted || scan.Classifier != freight.Actual || scan.Retracts != nil || len(refs) < 2 {
+		return nil
+	}
+	p := placement{scan: scan}
+	for _, r := range refs {
+		if r.Kind == freight.RefTracking || r.Kind == freight.RefPRO {
+			r.Carrier = p.carrierOf(r)
+			rs = append(rs, r)
+		}
+	}
+	return rs
+}
+
+// learn registers what scans teach of their shipments. A number that is another shipment's at that time is left to it:
+// what comes under it is never guessed at.
+func (s *Store) learn(ctx context.Context, t *sql.Tx, ps []*placement) error {
+	for _, p := range ps {
+		var news []freight.Reference
+		for _, r := range taught(p.scan, p.refs) {
+			var held int
+			err := t.QueryRowContext(ctx, `SELECT count(*) FROM refs WHERE kind = $1 AND value = $2 AND (shipment = $3 OR since <= $4 AND until >= $4) AND (carrier = '' OR CAST($5 AS TEXT) = '' OR carrier = $5)`,
+				string(r.Kind), r.Value, p.shipment, stamp(p.scan.OccurredAt), string(r.Carrier)).Scan(&held)
+			if err != nil {
+				return err
+			}
+			if held == 0 {
+				news = append(news, r)
+			}
+		}
+		if err := s.putReferences(ctx, t, Entry{View: freight.View{Shipment: freight.ShipmentID(p.shipment)}, References: news}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

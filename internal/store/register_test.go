@@ -1,0 +1,101 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"waybill/internal/store"
+	"waybill/internal/store/storetest"
+	"waybill/workflows/freight"
+)
+
+// accepted is an acceptance that names its shipment by these.
+func accepted(key string, refs ...freight.Reference) store.Incoming {
+	in := scan(key, refs...)
+	in.Scan.Milestone, in.Scan.Carrier = freight.TenderAccepted, "UPS"
+	return in
+}
+
+func TestWhoAcceptsFreightTeachesTheNumbersItWillSpeakUnder(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := open(t, db)
+		register(t, s, "acme-1", ref(shipment, "", "acme-1"))
+		if a := admit(t, s, scan("early", ref(tracking, "UPS", "P1"))); a.Unmatched != 1 {
+			t.Fatalf("%+v", a)
+		}
+		admit(t, s, accepted("yes", ref(shipment, "", "acme-1"), ref(tracking, "", "P1"), ref(tracking, "", "P2")), scan("same delivery", ref(tracking, "UPS", "P2")))
+		if a := admit(t, s, scan("late", ref(tracking, "UPS", "P2"))); a.New != 1 {
+			t.Errorf("%+v", a)
+		}
+		got := keys(sent(t, s, "r")["acme-1"])
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"early", "late", "same delivery", "yes"}) {
+			t.Errorf("the shipment heard %v", got)
+		}
+	})
+}
+
+func TestOnlyAnAcceptanceTeachesAndNoNumberOfAnotherShipment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := open(t, db)
+		register(t, s, "acme-1", ref(shipment, "", "acme-1"))
+		register(t, s, "acme-2", ref(shipment, "", "acme-2"), ref(tracking, "UPS", "P2"))
+		admit(t, s, scan("on its way", ref(shipment, "", "acme-1"), ref(tracking, "UPS", "P1")), accepted("theirs", ref(shipment, "", "acme-1"), ref(tracking, "UPS", "P2")))
+		if a := admit(t, s, scan("a", ref(tracking, "UPS", "P1")), scan("b", ref(tracking, "UPS", "P2"))); a.New != 1 || a.Unmatched != 1 {
+			t.Errorf("%+v: want P1 nobody's, and P2 acme-2's", a)
+		}
+		if got := keys(sent(t, s, "r")["acme-2"]); !slices.Equal(got, []string{"b"}) {
+			t.Errorf("acme-2 heard %v", got)
+		}
+	})
+}
+
+// TestScanThatComesWhileItsNumberIsTaughtIsNotMissed has both at once, many times: neither may be filed without a look at
+// the other.
+func TestScanThatComesWhileItsNumberIsTaughtIsNotMissed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := open(t, db)
+		register(t, s, "acme-1", ref(shipment, "", "acme-1"))
+		const pairs = 20
+		together(2*pairs, func(i int) {
+			number := ref(tracking, "UPS", fmt.Sprintf("P%d", i/2))
+			in := scan(fmt.Sprintf("scan %d", i), number)
+			if i%2 == 0 {
+				in = accepted(fmt.Sprintf("yes %d", i), ref(shipment, "", "acme-1"), number)
+			}
+			if _, err := tryAdmit(t, s, in); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := sent(t, s, "r")["acme-1"]; len(got) != 2*pairs {
+			t.Errorf("the shipment heard %d of %d", len(got), 2*pairs)
+		}
+	})
+}
+
+func TestNumberThatIsRegisteredBesideIsOfTheShipmentsCarrierAndTakesWhatWaits(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, clock := open(t, db)
+		if _, err := s.Record(t.Context(), store.Entry{View: freight.View{Shipment: "acme-1", Revision: 1, Stage: freight.StageFulfilment, Carrier: "UPS"}}); err != nil {
+			t.Fatal(err)
+		}
+		admit(t, s, scan("early", ref(tracking, "UPS", "P1")))
+		for range 2 {
+			if err := s.Register(t.Context(), "acme-1", []freight.Reference{ref(tracking, "", "P1")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := keys(sent(t, s, "r")["acme-1"]); !slices.Equal(got, []string{"early"}) {
+			t.Errorf("the shipment heard %v", got)
+		}
+		if a := admit(t, s, scan("other", ref(tracking, "DHL", "P1"))); a.Unmatched != 1 {
+			t.Errorf("another carrier's number: %+v", a)
+		}
+		clock.Pass(13 * time.Hour)
+		if ps := pulls(t, s, clock, "P1"); len(ps) == 1 && ps[0].Carrier != "UPS" {
+			t.Errorf("asked about as of %q", ps[0].Carrier)
+		}
+	})
+}
