@@ -45,8 +45,9 @@ type Policy struct {
 		Quiet   span `yaml:"quiet"`
 		Rest    span `yaml:"rest"`
 	} `yaml:"clocks"`
-	Delivery string  `yaml:"delivery"`
-	Promise  Promise `yaml:"promise"`
+	Delivery   string     `yaml:"delivery"`
+	Promise    Promise    `yaml:"promise"`
+	Exceptions Exceptions `yaml:"exceptions"`
 }
 
 // span is a duration written as 48h.
@@ -95,6 +96,7 @@ func (p *Policies) check(f *faults) {
 	f.want(p.Default.Customer == "", "default.customer", string(p.Default.Customer), "none: these terms are for customers without their own")
 	p.Default.check(f, "default")
 	p.Default.checkPromise(f, "default", p.Calendars)
+	p.Default.Exceptions.check(f, "default.exceptions", p.Calendars)
 	seen := map[freight.CustomerCode]bool{}
 	for i, c := range p.Customers {
 		key := fmt.Sprintf("customers[%d]", i)
@@ -102,6 +104,7 @@ func (p *Policies) check(f *faults) {
 		seen[c.Customer] = true
 		c.check(f, key)
 		c.checkPromise(f, key, p.Calendars)
+		c.Exceptions.check(f, key+".exceptions", p.Calendars)
 	}
 	names := map[string]bool{}
 	for i, c := range p.Calendars {
@@ -157,6 +160,6 @@ func (p *Policies) TermsFor(customer freight.CustomerCode, currency string) (fre
 		Charges: freight.ChargesTerms{NeedCarrierInvoice: use.NeedCarrierInvoice, Window: time.Duration(use.ChargesWindow)},
 		Clocks: freight.Clocks{Accept: time.Duration(k.Accept), Deliver: time.Duration(k.Deliver), POD: time.Duration(k.POD),
 			Dispute: time.Duration(k.Dispute), Payment: time.Duration(k.Payment), Quiet: time.Duration(k.Quiet), Rest: time.Duration(k.Rest)},
-		Delivery: use.deliveryRule(), SLA: use.slaTerms(p.Calendars, time.Now()),
+		Delivery: use.deliveryRule(), SLA: use.slaTerms(p.Calendars, time.Now()), Exceptions: use.Exceptions.terms(p.Calendars, time.Now()),
 	}, err
 }

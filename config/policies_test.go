@@ -228,3 +228,54 @@ calendars:
 		`calendars[0].name: "": want a name`, `calendars[0].zone: "Local"`, `calendars[0].days: "0"`, `calendars[0].opens: "8"`, `calendars[0].closes: "25:00"`, `calendars[0].holidays: "25.12.2026"`,
 		`calendars[1].zone: "Europe/Atlantis"`, `calendars[1].days: "[]"`, `calendars[1].closes: "06:00"`)
 }
+
+func TestExceptionsAreHandledAsTheCustomersPolicyHasThem(t *testing.T) {
+	p, err := config.LoadPolicies(write(t, "p.yaml", goodPolicies+`  exceptions: {kinds: [{kind: pod_missing, owner: customer_service, due: 3h}, {kind: late_charge, due: 24h}, {kind: posting_failed, owner: operations}]}
+customers:
+  - {customer: BOLT, contract: B, currency: USD, scope: freight, pod: status, exceptions: {calendar: office}}
+  - {customer: CARL, contract: C, currency: USD, scope: freight, pod: status}
+calendars:
+  - {name: office, zone: Europe/Berlin, days: [1, 2, 3, 4, 5], opens: "08:00", closes: "17:00", holidays: []}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := func(c freight.CustomerCode) *freight.ExceptionTerms {
+		terms, err := p.TermsFor(c, "USD")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return terms.Exceptions
+	}
+	want := []freight.Handling{{Kind: freight.PODMissing, Owner: freight.CustomerService, Within: 3 * time.Hour}, {Kind: freight.LateCharge, Within: 24 * time.Hour}, {Kind: freight.PostingFailed, Owner: freight.Operations}}
+	if own := terms("ACME"); own == nil || own.Calendar != nil || !slices.Equal(own.Kinds, want) {
+		t.Errorf("%+v, want %+v", own, want)
+	}
+	if own := terms("BOLT"); own == nil || own.Calendar == nil || own.Calendar.Zone != "Europe/Berlin" || len(own.Kinds) != 0 {
+		t.Errorf("%+v, want the office's hours alone", own)
+	}
+	if own := terms("CARL"); own != nil {
+		t.Errorf("%+v, want none", own)
+	}
+}
+
+func TestExceptionsThatCannotBeHandledSoAreSaidToBeWithTheirLine(t *testing.T) {
+	path := write(t, "p.yaml", goodPolicies+`  exceptions:
+    calendar: moon
+    kinds:
+      - {kind: pod_mising, owner: operations}
+      - {kind: pod_missing, owner: warehouse}
+      - {kind: pod_missing, due: soon}
+      - {kind: pod_short, due: -2h}
+      - {kind: late_charge, owner: ""}
+      - {due: 2h}
+      - {kind: scan_refused, due: 3000h}
+      - {kind: partner_failed, due: 2h, whose: finance}
+`)
+	_, err := config.LoadPolicies(path)
+	wantAll(t, err, path,
+		`$F: line 16: "pod_mising": want a kind of exception that docs/exceptions.md has`, `$F: line 17: "warehouse": want one of [operations finance customer_service]`,
+		`$F: line 18: "soon": want a duration`, `$F: line 19: "-2h": want a duration`, `$F: line 23: whose: there is no such key`,
+		`$F: default.exceptions.calendar: "moon": want the name of one of calendars`, `$F: default.exceptions.kinds[2].kind: "pod_missing": want a kind of exception, once`,
+		`$F: default.exceptions.kinds[5].kind: ""`, `$F: default.exceptions.kinds[6].due: "3000h0m0s": want a duration from 0s to 2160h0m0s`)
+}

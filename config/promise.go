@@ -104,8 +104,7 @@ func (p Policy) checkPromise(f *faults, key string, calendars []Calendar) {
 	for _, party := range s.StopsFor {
 		f.want(party.Known(), key+".promise.stops_for", string(party), "carrier, shipper, consignee, customs, force_majeure or unknown")
 	}
-	known := slices.ContainsFunc(calendars, func(c Calendar) bool { return c.Name == s.Calendar })
-	f.want(s.Calendar == "" || known, key+".promise.calendar", s.Calendar, "the name of one of calendars")
+	checkCalendar(f, key+".promise.calendar", s.Calendar, calendars)
 	for i, l := range s.Lanes {
 		f.want(l.P90 > 0, fmt.Sprintf("%s.promise.lanes[%d].p90", key, i), time.Duration(l.P90).String(), "how long 9 of 10 take at most, such as 72h")
 	}
@@ -120,12 +119,24 @@ func (p Policy) slaTerms(calendars []Calendar, now time.Time) *freight.SLATerms 
 	for _, l := range p.Promise.Lanes {
 		t.Lanes = append(t.Lanes, freight.Lane{Country: l.Country, Postcode: l.Postcode, P90: time.Duration(l.P90)})
 	}
+	t.Calendar = calendarOf(p.Promise.Calendar, calendars, now)
+	return t
+}
+
+// checkCalendar wants a calendar that is there, or none.
+func checkCalendar(f *faults, key, name string, calendars []Calendar) {
+	known := slices.ContainsFunc(calendars, func(c Calendar) bool { return c.Name == name })
+	f.want(name == "" || known, key, name, "the name of one of calendars")
+}
+
+// calendarOf is the snapshot around now of a checked calendar; nil for none.
+func calendarOf(name string, calendars []Calendar, now time.Time) *freight.Calendar {
 	for _, c := range calendars {
-		if c.Name == p.Promise.Calendar {
-			t.Calendar = c.snapshot(now)
+		if name != "" && c.Name == name {
+			return c.snapshot(now)
 		}
 	}
-	return t
+	return nil
 }
 
 // deliveryRule is the rule as a shipment takes it along.

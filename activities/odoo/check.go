@@ -12,14 +12,14 @@ import (
 // out altogether is said once.
 func Check(ctx context.Context, status, money Caller, freightProduct string) (missing []string) {
 	s := &inspection{ctx: ctx, user: "status", c: status}
-	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision, fieldProof, fieldPromise, fieldNext, fieldOwner, fieldDue)
-	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException, fieldProof, fieldPromise, fieldNext, fieldShipment, fieldSince, fieldETA, fieldTracking, fieldRevision, fieldOwner, fieldDue)
+	s.reads("stock.picking", fieldShipment, fieldStatus, fieldSince, fieldETA, fieldInvoiceState, fieldException, fieldTracking, fieldRevision, fieldProof, fieldPromise, fieldNext, fieldOwner, fieldDue, fieldNotes, fieldNoted)
+	s.reads("sale.order", fieldStatus, fieldInvoiceState, fieldException, fieldProof, fieldPromise, fieldNext, fieldShipment, fieldSince, fieldETA, fieldTracking, fieldRevision, fieldOwner, fieldDue, fieldNotes, fieldNoted)
 	s.reads("sale.order", own(fieldStatus), own(fieldInvoiceState), own(fieldException), own(fieldProof), own(fieldPromise), own(fieldNext))
-	for _, r := range append([]right{{"ir.attachment", "create"}, {"mail.message", "create"}}, statusRights...) {
+	for _, r := range append([]right{{"ir.attachment", "create"}}, statusRights...) {
 		s.may(r)
 	}
-	for _, g := range guards() {
-		s.has(g)
+	for _, r := range rules() {
+		s.has(r)
 	}
 	m := &inspection{ctx: ctx, user: "money", c: money, out: s.unreachable}
 	m.reads("account.move", fieldShipment, fieldLinesHash)

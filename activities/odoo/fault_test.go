@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/activities/odoo"
+	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
@@ -144,13 +145,13 @@ func TestWhatLoadSaysInMessagesHasItsClassToo(t *testing.T) {
 		"company not allowed": {"Access to unauthorized or invalid companies.", protocol.Configuration},
 		"value not there":     {"No matching record found for database id '999999' in field 'Partner'", protocol.Rejected},
 		"business":            {"You cannot modify the following readonly fields on a posted move: ref", protocol.Rejected},
-		"key of another":      {"For external id waybill.note_test-1_a when trying to create/update a record of model mail.message found record of different model account.move (59919)", protocol.Rejected},
+		"key of another":      {"For external id waybill.pod_test-1_a when trying to create/update a record of model ir.attachment found record of different model account.move (59919)", protocol.Rejected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var escaped strings.Builder
 			_ = xml.EscapeText(&escaped, []byte(tt.message))
 			c := answering(t, body("<?xml version=\"1.0\"?><methodResponse><params><param><value><struct><member><name>ids</name><value><boolean>0</boolean></value></member><member><name>messages</name><value><array><data><value><struct><member><name>type</name><value><string>error</string></value></member><member><name>message</name><value><string>"+escaped.String()+"</string></value></member></struct></value></data></array></value></member></struct></value></param></params></methodResponse>"))
-			_, err := (&odoo.Status{Odoo: c}).UpdateStatus(t.Context(), protocol.StatusUpdate{Shipment: "test-1", Picking: 1, Notes: []protocol.ChatterNote{{Key: "a", Text: "a"}}})
+			_, err := (&odoo.Status{Odoo: c, Documents: papers{podHash: pod}}).UpdateStatus(t.Context(), proof(freight.Release{Picking: 1}, "test-1", 1))
 			says(t, err, tt.want, strings.SplitN(tt.message, "\n", 2)[0])
 			var app *temporal.ApplicationError
 			if errors.As(err, &app) && tt.want == protocol.Transient && (app.NextRetryDelay() <= 0 || app.NextRetryDelay() > time.Second) {

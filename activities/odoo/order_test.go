@@ -99,3 +99,14 @@ func TestOrderIsCarriedByOneShipmentAndShowsTheNewest(t *testing.T) {
 	_, err := h.status.ClaimDelivery(t.Context(), protocol.ClaimRequest{Shipment: "other-1", Load: &freight.Load{Source: "tms", ID: "L1", Order: o.ID}})
 	says(t, err, protocol.NotOurs, string(id))
 }
+
+func TestNoteOfAnOrderWithoutDeliveryIsInItsChatter(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.claimOrder(h.service())
+	for range 2 {
+		h.updateUntilDone(noting(r, id, 1, freight.ChatterNote{N: 2, Text: "note of the order"}))
+	}
+	if got := h.notesOf(r.Order); len(got) != 1 || got[0] != "note of the order" {
+		t.Errorf("the chatter has %q", got)
+	}
+}

@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"html"
-	"regexp"
 	"strings"
 
 	"waybill/workflows/freight"
@@ -89,30 +87,4 @@ func (s *Status) file(ctx context.Context, q protocol.ProofRequest, d freight.Do
 func proofName(q protocol.ProofRequest, d freight.DocumentRef) string {
 	ending := map[string]string{"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tif"}[d.MediaType]
 	return fmt.Sprintf("%s %s %s%s", strings.ToUpper(string(d.Kind)), q.Shipment, q.Delivered.UTC().Format(dateForm), ending)
-}
-
-// noteForm is what a note's key may be: it becomes part of an external id.
-var noteForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
-
-// longestNote bounds a note, in bytes.
-const longestNote = 1000
-
-// note writes each note into the order's chatter, once for its key. Followers are not notified.
-func (s *Status) note(ctx context.Context, q protocol.StatusUpdate) error {
-	for _, n := range q.Notes {
-		if !noteForm.MatchString(n.Key) || n.Text == "" || len(n.Text) > longestNote {
-			return protocol.Poison.Of(fmt.Errorf("note %q: want a key of letters, digits, '-' and '_', and a text of at most %d bytes", n.Key, longestNote))
-		}
-		var sh sheet
-		sh.put("id", "waybill.note_"+string(q.Shipment)+"_"+n.Key)
-		sh.put("model", "sale.order")
-		sh.put("res_id", q.Order)
-		sh.put("message_type", "comment")
-		sh.put("subtype_id/id", "mail.mt_note")
-		sh.put("body", "<p>"+strings.ReplaceAll(html.EscapeString(n.Text), "\n", "<br/>")+"</p>")
-		if _, err := load(ctx, s.Odoo, "mail.message", "note on the order", sh, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -15,7 +15,7 @@ var ourViews = []view{
 	{"waybill.stock_picking_form", "stock.picking", "stock.view_picking_form", `<xpath expr="//notebook" position="before"><group string="Shipment" name="waybill" invisible="not x_waybill_shipment"><group><field name="x_waybill_shipment" readonly="1"/><field name="x_waybill_status" readonly="1"/><field name="x_waybill_since" readonly="1"/><field name="x_waybill_eta" readonly="1"/></group><group><field name="x_waybill_tracking" readonly="1"/><field name="x_waybill_invoice_state" readonly="1"/><field name="x_waybill_exception" readonly="1"/><field name="x_waybill_next_step" readonly="1" invisible="not x_waybill_next_step"/><field name="x_waybill_next_step_owner" readonly="1" invisible="not x_waybill_next_step"/><field name="x_waybill_next_step_due" readonly="1" invisible="not x_waybill_next_step"/><field name="x_waybill_promise" readonly="1" invisible="not x_waybill_promise"/><field name="x_waybill_proof" readonly="1" widget="many2many_binary"/></group></group></xpath>`},
 }
 
-// SetupOptions say what Setup makes beside the fields, the views and the rule that guards claims.
+// SetupOptions say what Setup makes beside the fields, the views and the rules of deliveries and orders.
 type SetupOptions struct {
 	FreightProduct string // internal reference of the product for freight lines
 	HintURL        string // of the bridge, with its token; "" for no webhook
@@ -30,8 +30,9 @@ const (
 	updated
 )
 
-// Setup makes in Odoo what Waybill needs, through an administrator's login: fields, views, the rule that lets one
-// shipment carry a delivery and no late write overwrite a newer one, and the product of freight lines. It may be run
+// Setup makes in Odoo what Waybill needs, through an administrator's login: fields, views, the rules that let one
+// shipment carry a delivery, no late write overwrite a newer one, and the order's chatter say what has happened, and the
+// product of freight lines. It may be run
 // again, also after an upgrade: what is as it should be stays, what an older Waybill made is brought up to date. It
 // returns what it made or changed. Odoo needs its module base_automation.
 func Setup(ctx context.Context, admin Caller, o SetupOptions) (made []string, err error) {
@@ -42,8 +43,8 @@ func Setup(ctx context.Context, admin Caller, o SetupOptions) (made []string, er
 	for _, v := range ourViews {
 		all.add("view "+v.name, func() (change, error) { return ensureView(ctx, admin, v) })
 	}
-	for _, g := range guards() {
-		all.add("rule "+g.name, func() (change, error) { return ensureRule(ctx, admin, g) })
+	for _, r := range rules() {
+		all.add("rule "+r.name, func() (change, error) { return ensureRule(ctx, admin, r) })
 	}
 	all.add("product "+o.FreightProduct, func() (change, error) { return ensureProduct(ctx, admin, o.FreightProduct) })
 	if o.HintURL != "" {
@@ -137,11 +138,13 @@ type rule struct {
 	read    string // the field of the action that an upgrade may change
 }
 
-// guards are the rules of a delivery, and of an order that no delivery stands for.
-func guards() []rule {
+// rules are those of a delivery, and of an order that no delivery stands for.
+func rules() []rule {
 	return []rule{
 		guard("stock.picking", "delivery", "waybill.guard", "Waybill: one shipment carries a delivery"),
 		guard("sale.order", "order", "waybill.order_guard", "Waybill: one shipment carries an order without delivery"),
+		noter("stock.picking", "waybill.noter", "Waybill: notes of a delivery in the chatter of its order", "delivery.sale_id or delivery", "'%s: %s' % (delivery.name, text)"),
+		noter("sale.order", "waybill.order_noter", "Waybill: notes of an order without delivery in its chatter", "delivery", "text"),
 	}
 }
 
@@ -161,6 +164,30 @@ for delivery in records:
 	return rule{
 		name: name, key: key, model: model, watched: []string{fieldShipment, fieldRevision},
 		trigger: map[string]any{"trigger": "on_write", "filter_pre_domain": "[('x_waybill_shipment','!=',False)]", "filter_domain": "[('x_waybill_shipment','!=',False)]"},
+		action:  map[string]any{"state": "code", "code": code}, read: "code",
+	}
+}
+
+// noter writes what comes with a status into the order's chatter, each note once for its number: a later note has a higher
+// one. The last number is kept with the shipment it is of. It runs in the transaction of the write, as a guard does: a
+// write that is sent again, or is refused, notes nothing. Nobody is notified.
+func noter(model, key, name, chatter, said string) rule {
+	code := fmt.Sprintf(`
+for delivery in records:
+    holder, last = delivery.x_waybill_shipment or '', 0
+    noted = (delivery.x_waybill_noted or '').split(' ')
+    if len(noted) == 2 and noted[0] == holder:
+        last = int(noted[1])
+    for line in delivery.x_waybill_notes.split('\n'):
+        n, text = (line + ' ').split(' ', 1)
+        if n.isdigit() and int(n) > last:
+            last = int(n)
+            (%s)._message_log(body=(%s).strip())
+    delivery.write({'x_waybill_noted': '%%s %%s' %% (holder, last)})
+`, chatter, said)
+	return rule{
+		name: name, key: key, model: model, watched: []string{fieldNotes},
+		trigger: map[string]any{"trigger": "on_write", "filter_domain": "[('x_waybill_notes','!=',False)]"},
 		action:  map[string]any{"state": "code", "code": code}, read: "code",
 	}
 }

@@ -3,9 +3,12 @@ package odoo
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
 
 	"waybill/internal/sabotage"
+	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
@@ -28,6 +31,8 @@ const (
 	fieldNext         = ourPrefix + "next_step"
 	fieldOwner        = ourPrefix + "next_step_owner"
 	fieldDue          = ourPrefix + "next_step_due"
+	fieldNotes        = ourPrefix + "notes"
+	fieldNoted        = ourPrefix + "noted"
 	fieldLinesHash    = ourPrefix + "lines_hash"
 )
 
@@ -59,7 +64,7 @@ func guarded(err error) (why string, no bool) {
 	return "", false
 }
 
-// UpdateStatus writes the report to the delivery, files its proof, and notes what is to be noted on the order. An
+// UpdateStatus writes the report to the delivery, with its proof and what is to be noted in the order's chatter. An
 // order shows what its deliveries show. Odoo refuses a revision older than the one that is there, however late
 // the write arrives; such a one is superseded.
 func (s *Status) UpdateStatus(ctx context.Context, q protocol.StatusUpdate) (out protocol.StatusWritten, err error) {
@@ -70,10 +75,7 @@ func (s *Status) UpdateStatus(ctx context.Context, q protocol.StatusUpdate) (out
 	if err != nil {
 		return out, cross(err)
 	}
-	if unfiled != nil { // the status is shown all the same
-		return out, cross(unfiled)
-	}
-	return out, cross(s.note(ctx, q))
+	return out, cross(unfiled) // the status is shown all the same
 }
 
 func (s *Status) write(ctx context.Context, q protocol.StatusUpdate, filed []filing) (superseded bool, err error) {
@@ -86,18 +88,32 @@ func (s *Status) write(ctx context.Context, q protocol.StatusUpdate, filed []fil
 		delete(values, fieldRevision)
 	}
 	p := placeOf(q.Picking, q.Order)
+	notes := noted(q.Chatter)
+	maps.Copy(values, notes)
 	err = s.save(ctx, p, values, filed)
 	why, no := guarded(err)
 	switch {
 	case no && strings.HasPrefix(why, carriedBy):
 		return false, protocol.NotOurs.Of(errors.New("the delivery " + why))
-	case no && len(filed) > 0:
-		return true, s.save(ctx, p, map[string]any{}, filed)
+	case no && len(filed)+len(notes) > 0:
+		return true, s.save(ctx, p, notes, filed)
 	}
 	if no {
 		return true, nil
 	}
 	return false, err
+}
+
+// noted are notes as the rule of Setup reads them, each a line with its number before it; none for none.
+func noted(ns []freight.ChatterNote) map[string]any {
+	var lines []string
+	for _, n := range ns {
+		lines = append(lines, fmt.Sprintf("%d %s", n.N, strings.Join(strings.Fields(n.Text), " ")))
+	}
+	if len(lines) == 0 {
+		return map[string]any{}
+	}
+	return map[string]any{fieldNotes: strings.Join(lines, "\n")}
 }
 
 // save writes to what shows the shipment. What was filed is linked with the same call, and read back with it.

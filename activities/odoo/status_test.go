@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -330,39 +333,117 @@ func (lostPapers) Document(context.Context, string) ([]byte, string, string, err
 	return nil, "", "", errors.New("the archive is shut")
 }
 
-// TestNoteIsInTheChatterOnce for its key, whatever replies are lost, and as text.
-func TestNoteIsInTheChatterOnce(t *testing.T) {
-	h := newHouse(t)
-	r, id := h.claim(h.sell())
-	u := protocol.StatusUpdate{Shipment: id, Picking: r.Picking, Order: r.Order, Revision: 1, Report: freight.StatusReport{Status: freight.StatusInTransit, InvoiceState: freight.InvoiceNone},
-		Notes: []protocol.ChatterNote{{Key: "exception-1", Text: "Held: fuel <14 %> & more\nDecide it"}, {Key: "invoice-1", Text: "INV/2026/00001 is posted"}}}
-	first := true
-	h.proxy.Lose(func(_, model, _ string) bool {
-		lose := model == "mail.message" && first
-		first = first && !lose
-		return lose
-	})
-	for revision := range int64(3) {
-		u.Revision = revision + 1
-		for {
-			if _, err := h.status.UpdateStatus(t.Context(), u); err == nil {
-				break
-			} else if protocol.FaultOf(err) != protocol.Ambiguous {
-				t.Fatal(err)
-			}
+// notesOf are the notes of a shipment in the chatter of an order, oldest first.
+func (h *house) notesOf(order int64) (bodies []string) {
+	h.t.Helper()
+	for _, m := range h.find("mail.message", []any{[]any{"model", "=", "sale.order"}, []any{"res_id", "=", order}, []any{"message_type", "=", "notification"}}, "body") {
+		body := html.UnescapeString(strings.NewReplacer("<p>", "", "</p>", "").Replace(text(m["body"])))
+		if strings.Contains(body, "note") {
+			bodies = append(bodies, body)
 		}
 	}
+	return bodies
+}
+
+func noting(r freight.Release, id freight.ShipmentID, revision int64, ns ...freight.ChatterNote) protocol.StatusUpdate {
+	return protocol.StatusUpdate{Shipment: id, Picking: r.Picking, Order: r.Order, Revision: revision, Report: freight.StatusReport{Status: freight.StatusInTransit, InvoiceState: freight.InvoiceNone}, Chatter: ns}
+}
+
+// updateUntilDone updates the status until Odoo has said that it is done.
+func (h *house) updateUntilDone(u protocol.StatusUpdate) {
+	for {
+		_, err := h.status.UpdateStatus(h.t.Context(), u)
+		switch f := protocol.FaultOf(err); {
+		case err == nil:
+			return
+		case f != protocol.Ambiguous && f != protocol.Transient:
+			h.t.Error(err)
+			return
+		}
+	}
+}
+
+// TestNoteIsInTheChatterOnceThoughRepliesAreLostAndManyWriteAtOnce, as text, in order, by no call of its own.
+func TestNoteIsInTheChatterOnceThoughRepliesAreLostAndManyWriteAtOnce(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.claim(h.sell())
+	ns := []freight.ChatterNote{{N: 3, Text: "note 3: fuel <14 %> & more"}, {N: 7, Text: "note 7: INV/2026/00001 is posted"}, {N: 8, Text: "note 8"}}
+	before := h.proxy.Calls(string(id))
+	h.updateUntilDone(noting(r, id, 1, ns[:1]...))
+	if n := h.proxy.Calls(string(id)) - before; n != 1 {
+		t.Errorf("a status with a note took %d calls, want 1", n)
+	}
+	var lost atomic.Int32
+	h.proxy.Lose(func(_, model, method string) bool { return method == "write" && lost.Add(1) <= 3 })
+	var wg sync.WaitGroup
+	for i := range 8 { // attempts of several runs, each of which knows that at least the first note is not answered
+		wg.Go(func() { h.updateUntilDone(noting(r, id, int64(2+i%2), ns[:2+i%2]...)) })
+	}
+	wg.Wait()
 	h.proxy.Lose(nil)
-	var bodies []string
-	for _, m := range h.find("mail.message", []any{[]any{"model", "=", "sale.order"}, []any{"res_id", "=", r.Order}, []any{"message_type", "=", "comment"}}, "body") {
-		bodies = append(bodies, text(m["body"]))
+	want := []string{}
+	for _, n := range ns {
+		want = append(want, r.PickingName+": "+n.Text)
 	}
-	if len(bodies) != 2 || bodies[0] != "<p>Held: fuel &lt;14 %&gt; &amp; more<br>Decide it</p>" && bodies[0] != "<p>Held: fuel &lt;14 %&gt; &amp; more<br/>Decide it</p>" {
-		t.Errorf("the chatter has %q", bodies)
+	if got := h.notesOf(r.Order); !slices.Equal(got, want) || lost.Load() < 3 {
+		t.Errorf("%d replies lost, the chatter has %q, want %q", lost.Load(), got, want)
 	}
-	for _, bad := range []protocol.ChatterNote{{Key: "a b", Text: "x"}, {Key: "a", Text: ""}, {Key: "", Text: "x"}, {Key: "a", Text: strings.Repeat("x", 1001)}} {
-		u.Notes = []protocol.ChatterNote{bad}
-		_, err := h.status.UpdateStatus(t.Context(), u)
-		says(t, err, protocol.Poison, "note")
+}
+
+// TestNoteOfASupersededStatusIsWritten once all the same, and never before one that was written.
+func TestNoteOfASupersededStatusIsWritten(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.claim(h.sell())
+	h.updateUntilDone(noting(r, id, 5, freight.ChatterNote{N: 1, Text: "note 1"}))
+	for _, n := range []int64{2, 1, 2} {
+		out := must[protocol.StatusWritten](t)(h.status.UpdateStatus(t.Context(), noting(r, id, 4, freight.ChatterNote{N: n, Text: fmt.Sprint("note ", n)})))
+		if !out.Superseded {
+			t.Error("an older status was shown")
+		}
+	}
+	if got := h.notesOf(r.Order); !slices.Equal(got, []string{r.PickingName + ": note 1", r.PickingName + ": note 2"}) {
+		t.Errorf("the chatter has %q", got)
+	}
+}
+
+// TestNoteOfAnotherShipmentIsNotWritten, and a delivery that a person has given to another has that one's from its first.
+func TestNoteOfAnotherShipmentIsNotWritten(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.claim(h.sell())
+	h.updateUntilDone(noting(r, id, 1, freight.ChatterNote{N: 9, Text: "note of the first"}))
+	other := noting(r, "other-1", 2, freight.ChatterNote{N: 1, Text: "note of the other"})
+	_, err := h.status.UpdateStatus(t.Context(), other)
+	says(t, err, protocol.NotOurs)
+	h.write("stock.picking", r.Picking, map[string]any{"x_waybill_shipment": false})
+	must[freight.Release](t)(h.status.ClaimDelivery(t.Context(), protocol.ClaimRequest{Shipment: "other-1", Picking: r.Picking}))
+	h.updateUntilDone(other)
+	if got := h.notesOf(r.Order); !slices.Equal(got, []string{r.PickingName + ": note of the first", r.PickingName + ": note of the other"}) {
+		t.Errorf("the chatter has %q", got)
+	}
+}
+
+// TestNotesOfEachDeliveryAreInTheChatterOfTheirOrder, each with its name; nobody is notified.
+func TestNotesOfEachDeliveryAreInTheChatterOfTheirOrder(t *testing.T) {
+	h := newHouse(t)
+	o := h.sell()
+	r, id := h.claim(o)
+	h.deliver(r.Picking, 1)
+	o = must[odootest.Order](t)(h.shop.Order(t.Context(), o.ID))
+	second := shipmentOf(t, o.Pickings[1])
+	r2 := must[freight.Release](t)(h.status.ClaimDelivery(t.Context(), protocol.ClaimRequest{Shipment: second, Picking: o.Pickings[1]}))
+	var wg sync.WaitGroup
+	wg.Go(func() { h.updateUntilDone(noting(r, id, 1, freight.ChatterNote{N: 4, Text: "note A"})) })
+	wg.Go(func() { h.updateUntilDone(noting(r2, second, 1, freight.ChatterNote{N: 2, Text: "note B"})) })
+	wg.Wait()
+	got := h.notesOf(o.ID)
+	slices.Sort(got)
+	if want := []string{r.PickingName + ": note A", r2.PickingName + ": note B"}; !slices.Equal(got, want) {
+		t.Errorf("the chatter has %q, want %q", got, want)
+	}
+	if !h.real {
+		return // the stand-in has no notifications
+	}
+	if ns := h.find("mail.notification", []any{[]any{"mail_message_id.model", "=", "sale.order"}, []any{"mail_message_id.res_id", "=", o.ID}}, "notification_type"); len(ns) > 0 {
+		t.Errorf("notified %v", ns)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // among it: no shipment may be under way. What is not there is passed over, so it may be run again.
 func Teardown(ctx context.Context, admin Caller, o SetupOptions) (removed []string, err error) {
 	var all steps
-	for _, r := range append(guards(), hint("")) {
+	for _, r := range append(rules(), hint("")) {
 		all.add("rule "+r.name, func() (change, error) { return removeRule(ctx, admin, r.name) })
 	}
 	for _, v := range ourViews {

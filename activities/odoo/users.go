@@ -23,8 +23,8 @@ type right struct {
 	mode  string // read, write, create or unlink
 }
 
-// statusRights are what the status group has beyond an internal user. Writing the order is what Odoo asks of who
-// writes into its chatter; prices and quantities are on its lines, which stay closed.
+// statusRights are what the status group has beyond an internal user. An order is written where no delivery stands for
+// it; prices and quantities are on its lines, which stay closed.
 var statusRights = []right{
 	{"sale.order", "read"}, {"sale.order", "write"}, {"sale.order.line", "read"},
 	{"stock.picking", "read"}, {"stock.picking", "write"}, {"stock.move", "read"}, {"delivery.carrier", "read"},

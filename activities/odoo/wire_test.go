@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"waybill/activities/odoo"
+	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 )
 
@@ -224,7 +225,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		answer.Store(&b)
 		_, _ = s.ClaimDelivery(t.Context(), protocol.ClaimRequest{Shipment: "test-1", Picking: 1})
-		_, _ = s.UpdateStatus(t.Context(), protocol.StatusUpdate{Shipment: "test-1", Notes: []protocol.ChatterNote{{Key: "a", Text: "b"}}})
+		_, _ = s.UpdateStatus(t.Context(), protocol.StatusUpdate{Shipment: "test-1", Chatter: []freight.ChatterNote{{N: 1, Text: "b"}}})
 		_, _ = s.Released(t.Context(), time.Time{}, 0, 1)
 		_, _ = m.ReadBillable(t.Context(), protocol.BillableRequest{Shipment: "test-1"})
 		_, _ = m.Payments(t.Context(), []int64{1})

@@ -48,9 +48,13 @@ func (s *Store) announceScan(ctx context.Context, t *sql.Tx, shipment string, sc
 	return s.announce(ctx, t, e, v)
 }
 
-// announceView keeps what a view tells subscribers that replaces the one given, in the transaction that files it.
-func (s *Store) announceView(ctx context.Context, t *sql.Tx, before, after freight.View) error {
-	for _, e := range freight.ViewEvents(before, after) {
+// announceRecord keeps what a record tells subscribers, in the transaction that files it: the audit entries that are new
+// with it, and its view where that is newer than the one before.
+func (s *Store) announceRecord(ctx context.Context, t *sql.Tx, before, after freight.View, newer bool, entries []freight.AuditEntry) error {
+	if !newer {
+		before = after // it shows nothing new
+	}
+	for _, e := range freight.RecordEvents(before, after, entries) {
 		if err := s.announce(ctx, t, e, after); err != nil {
 			return err
 		}

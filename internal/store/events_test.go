@@ -119,6 +119,79 @@ func TestSubscriberIsToldWhatHappenedInItsOrder(t *testing.T) {
 	})
 }
 
+// opened and ended are audit entries that an exception has opened, and that it has ended.
+func opened(n int64, number int, k freight.ExceptionKind) freight.AuditEntry {
+	return freight.AuditEntry{N: n, At: noon, Kind: freight.AuditException, Exceptions: []freight.ExceptionFacts{{Number: number, Kind: k, Owner: freight.Operations, DueBy: noon}}}
+}
+
+func ended(n int64, number int, k freight.ExceptionKind) freight.AuditEntry {
+	e := opened(n, number, k)
+	e.Kind, e.Exceptions[0].Action = freight.AuditResolved, freight.Dismiss
+	return e
+}
+
+// trailed is a record whose entries tell of exceptions.
+func trailed(revision int64, es ...freight.AuditEntry) store.Entry {
+	e := viewOf("acme-1", revision, func(v *freight.View) { v.Trailed = true })
+	e.Audits = es
+	return e
+}
+
+// TestSubscriberMissesNoExceptionHoweverShort, and hears of each once and in order, whatever is recorded again or late.
+func TestSubscriberMissesNoExceptionHoweverShort(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := openFor(t, db, store.Subscription{Name: portal})
+		es := append(trail(1, 1), opened(2, 1, freight.PODMissing), ended(3, 1, freight.PODMissing), opened(4, 2, freight.PODShort), opened(5, 3, freight.PODMissing), ended(6, 2, freight.PODShort))
+		for _, e := range []store.Entry{trailed(1, es[:1]...), trailed(3, es[:4]...), trailed(2, es[:5]...), trailed(3, es[:4]...), trailed(4, es[3:]...), trailed(4, es[3:]...)} {
+			recordEntry(t, s, e)
+		}
+		want := []string{
+			"acme-1 exception_opened pod_missing", "acme-1 exception_closed pod_missing", "acme-1 exception_opened pod_short",
+			"acme-1 exception_opened pod_missing", "acme-1 exception_closed pod_short",
+		}
+		if got := drain(t, s, portal); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestManyWhoRecordAtOnceTellOfEachExceptionOnceAndInOrder(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := openFor(t, db, store.Subscription{Name: portal})
+		var es []freight.AuditEntry
+		var want []string
+		for i := range 10 {
+			es = append(es, opened(int64(2*i+1), i+1, freight.PODMissing), ended(int64(2*i+2), i+1, freight.PODMissing))
+			want = append(want, "acme-1 exception_opened pod_missing", "acme-1 exception_closed pod_missing")
+		}
+		together(20, func(i int) {
+			if _, err := s.Record(t.Context(), trailed(int64(i+1), es[:i+1]...)); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := drain(t, s, portal); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestExceptionOpenWhenTheReleaseChangesIsToldOnce: the one before compared views.
+func TestExceptionOpenWhenTheReleaseChangesIsToldOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := openFor(t, db, store.Subscription{Name: portal})
+		before := viewOf("acme-1", 1, func(v *freight.View) { v.Exceptions = []freight.ExceptionKind{freight.PODMissing} })
+		before.Audits = trail(1, 2)
+		after := trailed(2, trail(2, 3)...)
+		after.View.Exceptions = before.View.Exceptions
+		for _, e := range []store.Entry{before, after, trailed(3, ended(4, 1, freight.PODMissing)), before} {
+			recordEntry(t, s, e)
+		}
+		if got, want := drain(t, s, portal), []string{"acme-1 exception_opened pod_missing", "acme-1 exception_closed pod_missing"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func TestRepeatsTellNothingAgain(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, _ := openFor(t, db, store.Subscription{Name: portal})

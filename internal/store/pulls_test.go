@@ -216,3 +216,39 @@ func TestHearingGoesOnWhereItEndedAndMissesNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestTurnsAreTakenOnceHoweverManyTakeThem(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, clock := open(t, db)
+		var mu sync.Mutex
+		taken := map[time.Time]int{}
+		together(20, func(int) {
+			ts, err := s.TakeTurns(t.Context(), "portal", 2, 3)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range ts.N {
+				taken[ts.First.Add(time.Duration(i)*ts.Every)]++
+			}
+		})
+		first := clock.Now()
+		for i := range 60 {
+			if at := first.Add(time.Duration(i) * 500 * time.Millisecond); taken[at.UTC()] != 1 {
+				t.Errorf("turn %d was taken %d times", i, taken[at.UTC()])
+			}
+		}
+		clock.Pass(time.Hour)
+		if ts, err := s.TakeTurns(t.Context(), "portal", 2, 1); err != nil || !ts.First.Equal(clock.Now()) {
+			t.Errorf("after an hour of rest the next turn is at %s, %v", ts.First, err)
+		}
+		clock.Pass(-24 * time.Hour) // a clock that was wrong is put right
+		if ts, err := s.TakeTurns(t.Context(), "portal", 2, 1); err != nil || !ts.First.Equal(clock.Now()) {
+			t.Errorf("after a clock was put right the next turn is at %s, %v", ts.First, err)
+		}
+		if ts, err := s.TakeTurns(t.Context(), "erp", 2, 1); err != nil || !ts.First.Equal(clock.Now()) {
+			t.Errorf("another's turn is at %s, %v", ts.First, err)
+		}
+	})
+}

@@ -37,18 +37,20 @@ func (s *Store) Record(ctx context.Context, e Entry) (last int64, err error) {
 		if err != nil {
 			return err
 		}
-		if last, err = putAudits(ctx, t, e.View.Shipment, e.Audits); err != nil {
+		fresh, err := putAudits(ctx, t, e.View.Shipment, e.Audits)
+		if err != nil {
 			return err
 		}
+		last = fresh.last
 		if e.Final != nil {
 			if err := putFinal(ctx, t, e.View.Revision, e.Final); err != nil {
 				return err
 			}
 		}
-		if err := s.putReferences(ctx, t, e); err != nil || !newer {
+		if err := s.putReferences(ctx, t, e); err != nil {
 			return err
 		}
-		return s.announceView(ctx, t, before, e.View) // last: who numbers scans holds the rows of their numbers first, too
+		return s.announceRecord(ctx, t, before, e.View, newer, fresh.entries) // last: who numbers scans holds the rows of their numbers first, too
 	})
 	return last, err
 }
@@ -85,31 +87,38 @@ func bit(b bool) int {
 	return 0
 }
 
+// appended is what became of audit entries: those that were new, and the number of the last that the trail has.
+type appended struct {
+	entries []freight.AuditEntry
+	last    int64
+}
+
 // putAudits appends what is new to the shipment's chain.
-func putAudits(ctx context.Context, t *sql.Tx, id freight.ShipmentID, es []freight.AuditEntry) (last int64, err error) {
-	head, known := start(id), int64(0)
-	err = t.QueryRowContext(ctx, `SELECT n, hash FROM audit_heads WHERE shipment = $1`, string(id)).Scan(&known, &head)
-	if last = known; err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, err
+func putAudits(ctx context.Context, t *sql.Tx, id freight.ShipmentID, es []freight.AuditEntry) (a appended, err error) {
+	head := start(id)
+	err = t.QueryRowContext(ctx, `SELECT n, hash FROM audit_heads WHERE shipment = $1`, string(id)).Scan(&a.last, &head)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return a, err
 	}
 	for _, e := range es {
 		switch {
-		case e.N <= last:
+		case e.N <= a.last:
 			continue
-		case e.N != last+1:
-			return last, fmt.Errorf("audit entry %d of %s follows %d: %w", e.N, id, last, ErrGap)
+		case e.N != a.last+1:
+			return a, fmt.Errorf("audit entry %d of %s follows %d: %w", e.N, id, a.last, ErrGap)
 		}
 		entry := toJSON(e)
-		head, last = link(head, entry), e.N
+		head, a.last = link(head, entry), e.N
+		a.entries = append(a.entries, e)
 		if _, err := t.ExecContext(ctx, `INSERT INTO audit (shipment, n, entry, hash) VALUES ($1, $2, $3, $4)`, string(id), e.N, entry, head); err != nil {
-			return last, err
+			return a, err
 		}
 	}
-	if last == known {
-		return last, nil
+	if len(a.entries) == 0 {
+		return a, nil
 	}
-	_, err = t.ExecContext(ctx, `INSERT INTO audit_heads (shipment, n, hash) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET n = excluded.n, hash = excluded.hash`, string(id), last, head)
-	return last, err
+	_, err = t.ExecContext(ctx, `INSERT INTO audit_heads (shipment, n, hash) VALUES ($1, $2, $3) ON CONFLICT (shipment) DO UPDATE SET n = excluded.n, hash = excluded.hash`, string(id), a.last, head)
+	return a, err
 }
 
 // start begins a chain, of this shipment and no other.

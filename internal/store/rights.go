@@ -20,7 +20,7 @@ const (
 )
 
 // workerTables are the tables in which a worker may change and delete rows: all but the audit trail and the versions.
-var workerTables = []string{"inbox", "scans", "documents", "outbox", "refs", "unmatched_refs", "views", "payments", "finals", "used", "audit_heads", "events", "event_heads", "notifications", "subscribers", "pulls", "heard"}
+var workerTables = []string{"inbox", "scans", "documents", "outbox", "refs", "unmatched_refs", "views", "payments", "finals", "used", "audit_heads", "events", "event_heads", "notifications", "subscribers", "pulls", "heard", "paces"}
 
 // Grant gives a role these rights and takes all others to our tables from it; again changes nothing. The store must
 // be open as the owner of the tables, and the role exist: its password is between the role and the database. It

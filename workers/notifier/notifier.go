@@ -13,11 +13,11 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"waybill/activities/notify"
 	"waybill/config"
 	"waybill/internal/store"
+	"waybill/workers/pace"
 	"waybill/workflows/protocol"
 )
 
@@ -33,7 +33,7 @@ func Subscriptions(cs []config.Subscriber) (ss []store.Subscription) {
 type Subscriber struct {
 	Name      string
 	Client    *notify.Client
-	PerSecond float64       // tries by this notifier; 0: no limit
+	PerSecond float64       // tries by all notifiers together; 0: no limit
 	GiveUp    time.Duration // how long nothing is taken before it is disabled
 }
 
@@ -72,8 +72,8 @@ const (
 	defaultIdle = 500 * time.Millisecond
 	// leaseSpan is how long what was taken may take to be sent: over the timeout of a try, and what a rate adds to it.
 	leaseSpan = 2 * time.Minute
-	// paced is how much of leaseSpan a rate may use up.
-	paced = 30 * time.Second
+	// paced is how much is taken at a rate: others may have the turns before.
+	paced = 5 * time.Second
 	// batch bounds what is taken in one look.
 	batch = 100
 	// atOnce is how many shipments a subscriber is told of at a time.
@@ -97,13 +97,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 }
 
 func (n *Notifier) serve(ctx context.Context, s Subscriber) {
-	limit := rate.Inf
-	if s.PerSecond > 0 {
-		limit = rate.Limit(s.PerSecond)
-	}
-	pace := rate.NewLimiter(limit, 1)
+	rate := pace.New(n.Store, "subscriber/"+s.Name, s.PerSecond)
 	for ctx.Err() == nil {
-		sent, err := n.once(ctx, s, pace)
+		sent, err := n.once(ctx, s, rate)
 		if err != nil && ctx.Err() == nil {
 			n.Log.Error("notifier_failed", zap.String("subscriber", s.Name), zap.Error(err))
 		}
@@ -130,7 +126,8 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // once tells a subscriber of what waits: the next event of each of some shipments.
-func (n *Notifier) once(ctx context.Context, s Subscriber, pace *rate.Limiter) (sent int, err error) {
+func (n *Notifier) once(ctx context.Context, s Subscriber, rate *pace.Pace) (sent int, err error) {
+	began := time.Now()
 	ns, err := n.Store.Notifications(ctx, s.Name, leaseSpan, within(s.PerSecond))
 	if err != nil {
 		return 0, err
@@ -139,7 +136,7 @@ func (n *Notifier) once(ctx context.Context, s Subscriber, pace *rate.Limiter) (
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for i, v := range ns {
-		if pace.Wait(ctx) != nil {
+		if faults[i] = rate.Wait(ctx); faults[i] != nil || time.Since(began) > leaseSpan/2 {
 			break // what was not sent is taken again when its lease is over
 		}
 		g.Go(func() error { faults[i] = n.tell(ctx, s, v); return nil })

@@ -192,3 +192,35 @@ func TestRetryAfterIsHonouredAndCapped(t *testing.T) {
 		t.Errorf("paused until %s, asked at %s, told at %s", state(t, s).Paused, asked, clock.Now())
 	}
 }
+
+// TestNotifiersTogetherKeepToASubscribersRate, each of which could tell much more alone.
+func TestNotifiersTogetherKeepToASubscribersRate(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		const shipments, perSecond = 30, 20
+		sub := notifytest.Start(t)
+		var stops []func()
+		began := time.Now()
+		for range 3 {
+			s := db.Open(t, store.WithSubscribers([]store.Subscription{{Name: name}}, notify.Renderer("acme")))
+			if len(stops) == 0 {
+				for i := range shipments {
+					happen(t, s, freight.ShipmentID(fmt.Sprintf("acme-%d", i+1)), 1)
+				}
+				began = time.Now()
+			}
+			client := notify.New(notify.Subscriber{Name: name, URL: sub.URL, Keys: keys, Timeout: 2 * time.Second, Private: true})
+			n := &notifier.Notifier{Store: s, Log: zaptest.NewLogger(t), Idle: 5 * time.Millisecond, Subscribers: []notifier.Subscriber{{Name: name, Client: client, PerSecond: perSecond, GiveUp: time.Hour}}}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- n.Run(ctx) }()
+			stops = append(stops, func() { cancel(); <-done })
+		}
+		until(t, &storetest.Clock{}, "all is told", func() bool { return len(sub.Taken()) == shipments })
+		if least := (shipments - 1) * time.Second / perSecond; time.Since(began) < least {
+			t.Errorf("%d events in %s, want no fewer than %s", shipments, time.Since(began), least)
+		}
+		for _, stop := range stops {
+			stop()
+		}
+	})
+}

@@ -18,7 +18,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"waybill/activities/carrier"
 	"waybill/internal/store"
@@ -37,9 +36,14 @@ type Target struct {
 	After    time.Duration         // since the source last told of a shipment
 	Silent   time.Duration         // instead of After, while the source is silent itself
 	Until    time.Duration         // after the promise, or after the number became known where nothing was promised
-	Pace     *rate.Limiter         // of all calls by this process
-	Charges  bool                  // it tells of charges too
+	Pace     Pace                  // of all calls by all pullers together
+	// PerSecond is the rate of Pace; 0: it has none.
+	PerSecond float64
+	Charges   bool // it tells of charges too
 }
+
+// Pace lets a call wait for its turn.
+type Pace interface{ Wait(context.Context) error }
 
 // Guard says whether a provider may be called, and hears how it went.
 type Guard interface {
@@ -87,8 +91,8 @@ const (
 	batch = 50
 	// leaseSpan is how long what was taken may take to be asked: over the timeout of a call, and what a rate adds to it.
 	leaseSpan = 5 * time.Minute
-	// paced is how much of leaseSpan a rate may use up.
-	paced = 2 * time.Minute
+	// paced is how much is taken at a rate: others may have the turns before.
+	paced = 20 * time.Second
 	// atOnce is how many calls to a provider are under way at a time.
 	atOnce = 2
 	// mostBytes bounds an answer, as that of a webhook.
@@ -141,7 +145,7 @@ func (p *Puller) Once(ctx context.Context, t Target) (asked int, err error) {
 		after = min(after, t.Silent)
 	}
 	ps, err := p.Store.TakePulls(ctx, store.PullQuery{
-		Source: t.Source, Kind: t.Number, Carriers: t.Carriers, Silent: p.Now().Add(-after), Charges: t.Charges, Span: leaseSpan, Limit: within(t.Pace),
+		Source: t.Source, Kind: t.Number, Carriers: t.Carriers, Silent: p.Now().Add(-after), Charges: t.Charges, Span: leaseSpan, Limit: within(t.PerSecond),
 	})
 	if err != nil {
 		return 0, err
@@ -157,11 +161,11 @@ func (p *Puller) Once(ctx context.Context, t Target) (asked int, err error) {
 }
 
 // within is how many can be asked about in the time that a rate may use up.
-func within(pace *rate.Limiter) int {
-	if pace.Limit() == rate.Inf {
+func within(perSecond float64) int {
+	if perSecond == 0 {
 		return batch
 	}
-	return max(1, min(batch, int(float64(pace.Limit())*paced.Seconds())))
+	return max(1, min(batch, int(perSecond*paced.Seconds())))
 }
 
 // ask asks about one number, then notes when to ask again. A crash between the two asks again when the lease is over,
@@ -170,8 +174,8 @@ func (p *Puller) ask(ctx context.Context, t Target, v store.Pull, after time.Dur
 	if over(v, t.Until, p.Now()) {
 		return p.again(ctx, v, "given_up", longest)
 	}
-	if t.Pace.Wait(ctx) != nil {
-		return nil // what was not asked is taken again when its lease is over
+	if err := t.Pace.Wait(ctx); err != nil {
+		return err // what was not asked is taken again when its lease is over
 	}
 	if !t.Guard.Passes() {
 		return p.Store.PullAgain(ctx, v, p.Now())

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"waybill/activities/tms"
 	"waybill/internal/store"
@@ -26,7 +25,9 @@ type Tenders struct {
 	Guard  Guard
 	After  time.Duration // since the tender was recorded
 	Until  time.Duration // after the promise, or after the tender where nothing was promised
-	Pace   *rate.Limiter // of all calls by this process
+	Pace   Pace          // of all calls by all pullers together
+	// PerSecond is the rate of Pace; 0: it has none.
+	PerSecond float64
 }
 
 // Ask asks about the tenders that are due, one after the other, and reports how many were.
@@ -34,7 +35,7 @@ func (p *Puller) Ask(ctx context.Context, t Tenders) (asked int, err error) {
 	if !t.Guard.Passes() {
 		return 0, nil
 	}
-	vs, err := p.Store.TakeTenders(ctx, store.TenderQuery{Source: t.Source, TMS: t.Name, Silent: p.Now().Add(-t.After), Span: leaseSpan, Limit: within(t.Pace)})
+	vs, err := p.Store.TakeTenders(ctx, store.TenderQuery{Source: t.Source, TMS: t.Name, Silent: p.Now().Add(-t.After), Span: leaseSpan, Limit: within(t.PerSecond)})
 	var faults []error
 	for _, v := range vs {
 		faults = append(faults, p.askTender(ctx, t, v))
@@ -46,8 +47,8 @@ func (p *Puller) askTender(ctx context.Context, t Tenders, v store.Tender) error
 	if over(v.Pull, t.Until, p.Now()) {
 		return p.again(ctx, v.Pull, "given_up", longest)
 	}
-	if t.Pace.Wait(ctx) != nil {
-		return nil // as of a number
+	if err := t.Pace.Wait(ctx); err != nil {
+		return err // as of a number
 	}
 	if !t.Guard.Passes() {
 		return p.Store.PullAgain(ctx, v.Pull, p.Now())

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"waybill/config"
 	"waybill/internal/routing"
 	"waybill/workers/guard"
+	"waybill/workers/pace"
 	"waybill/workers/puller"
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
@@ -39,7 +39,7 @@ func (h *house) pull(ctx context.Context, g *errgroup.Group, metrics *guard.Metr
 
 // tenders is a TMS that is asked about tenders, behind the guard that its requests have.
 func (h *house) tenders(c config.Tenders) puller.Tenders {
-	t := puller.Tenders{Source: c.Source, Name: c.TMS, TMS: h.tms, Guard: h.guards[protocol.QueueTMS], After: c.After, Until: c.Until, Pace: rate.NewLimiter(rate.Limit(c.PerSecond), 1)}
+	t := puller.Tenders{Source: c.Source, Name: c.TMS, TMS: h.tms, Guard: h.guards[protocol.QueueTMS], After: c.After, Until: c.Until, Pace: pace.New(h.store, "pull/"+c.Source, c.PerSecond), PerSecond: c.PerSecond}
 	if c.TMS != "" {
 		t.TMS, t.Guard = h.targets.tms[c.TMS], h.targets.guards[string(routing.TMS)+" "+c.TMS]
 	}
@@ -56,7 +56,7 @@ func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metric
 	}
 	return puller.Target{
 		Source: c.Source, Client: t.Client, Guard: watch, Number: t.Number, Carriers: carriers,
-		After: c.After, Silent: c.AfterSilent, Until: c.Until, Pace: rate.NewLimiter(rate.Limit(c.PerSecond), 1),
+		After: c.After, Silent: c.AfterSilent, Until: c.Until, Pace: pace.New(h.store, "pull/"+c.Source, c.PerSecond), PerSecond: c.PerSecond,
 		Charges: source.Connector == "", // our own events tell of them
 	}
 }

@@ -3,6 +3,7 @@ package freight
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -46,6 +47,10 @@ type Event struct {
 	Statement  string        `json:"statement,omitzero"` // the partner's own id of it
 	Retracts   *Retracts     `json:"retracts,omitempty"` // what is taken back; then it says nothing else
 	Exception  ExceptionKind `json:"exception,omitzero"`
+	Number     int           `json:"exceptionNumber,omitzero"` // within the shipment: the same when it opens and when it is closed
+	Owner      Owner         `json:"owner,omitzero"`           // of the exception
+	DueBy      time.Time     `json:"dueBy,omitzero"`           // of the exception
+	Action     Action        `json:"action,omitzero"`          // that closed the exception
 	Invoice    *InvoiceFacts `json:"invoice,omitempty"`
 }
 
@@ -77,28 +82,73 @@ func ScanEvent(s Scan, v View) (e Event, ok bool) {
 	}, true
 }
 
-// ViewEvents are what subscribers are told when a shipment's view has become another; the zero view is before the
-// first. What came and went between two views was never shown, and is not told.
-func ViewEvents(before, after View) (es []Event) {
-	tell := func(kind EventKind, fact string) *Event {
-		es = append(es, Event{Kind: kind, Shipment: after.Shipment, At: after.At, Fact: fact + "@" + strconv.FormatInt(after.Revision, 10), Customer: after.Customer, Order: after.OrderName})
-		return &es[len(es)-1]
+// RecordEvents are what subscribers are told when a record brings audit entries that were not known, and a view that
+// replaces the one before; the zero view is before the first. Of exceptions the entries tell, each that opened and how
+// it ended, in their order, also where both happened between two records.
+func RecordEvents(before, after View, entries []AuditEntry) []Event {
+	if after.Trailed {
+		return append(TrailEvents(after, entries), moneyEvents(before, after)...)
+	}
+	return append(exceptionEvents(before, after), moneyEvents(before, after)...)
+}
+
+// TrailEvents are what audit entries tell subscribers of exceptions; the view says whose shipment it is. An event is the
+// same from whatever record it comes.
+func TrailEvents(v View, entries []AuditEntry) (es []Event) {
+	for _, entry := range entries {
+		for _, f := range entry.Exceptions {
+			e := Event{
+				Kind: EventExceptionOpened, Shipment: v.Shipment, At: entry.At, Fact: fmt.Sprintf("%d#%d", f.Number, entry.N), Customer: v.Customer, Order: v.OrderName,
+				Exception: f.Kind, Number: f.Number, Owner: f.Owner, DueBy: f.DueBy, Action: f.Action,
+			}
+			if f.Action != "" {
+				e.Kind = EventExceptionClosed
+			}
+			es = append(es, e)
+		}
+	}
+	return es
+}
+
+// changed is an event that two views differ in.
+func changed(kind EventKind, fact string, v View) Event {
+	return Event{Kind: kind, Shipment: v.Shipment, At: v.At, Fact: fact + "@" + strconv.FormatInt(v.Revision, 10), Customer: v.Customer, Order: v.OrderName}
+}
+
+// exceptionEvents are what views of an earlier release tell of exceptions. What came and went between two was not shown.
+func exceptionEvents(before, after View) (es []Event) {
+	tell := func(kind EventKind, k ExceptionKind) {
+		e := changed(kind, string(k), after)
+		e.Exception = k
+		es = append(es, e)
 	}
 	for _, k := range after.Exceptions {
 		if !slices.Contains(before.Exceptions, k) {
-			tell(EventExceptionOpened, string(k)).Exception = k
+			tell(EventExceptionOpened, k)
 		}
 	}
 	for _, k := range before.Exceptions {
 		if !slices.Contains(after.Exceptions, k) {
-			tell(EventExceptionClosed, string(k)).Exception = k
+			tell(EventExceptionClosed, k)
 		}
 	}
-	if inv := after.Invoice; inv != nil && (before.Invoice == nil || before.Invoice.Move != inv.Move) {
-		tell(EventInvoicePosted, inv.Number).Invoice = inv.facts()
+	return es
+}
+
+// moneyEvents are what two views tell of the invoice.
+func moneyEvents(before, after View) (es []Event) {
+	inv := after.Invoice
+	if inv == nil {
+		return nil
 	}
-	if after.Invoice != nil && after.InvoiceState == InvoicePaid && before.InvoiceState != InvoicePaid {
-		tell(EventInvoicePaid, after.Invoice.Number).Invoice = after.Invoice.facts()
+	if before.Invoice == nil || before.Invoice.Move != inv.Move {
+		es = append(es, changed(EventInvoicePosted, inv.Number, after))
+	}
+	if after.InvoiceState == InvoicePaid && before.InvoiceState != InvoicePaid {
+		es = append(es, changed(EventInvoicePaid, inv.Number, after))
+	}
+	for i := range es {
+		es[i].Invoice = inv.facts()
 	}
 	return es
 }

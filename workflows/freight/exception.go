@@ -53,7 +53,7 @@ const (
 	CustomerService Owner = "customer_service" // speaks with who is to receive the freight
 )
 
-// Owners lists every owner, for the selection field in Odoo.
+// Owners lists every owner: those that a policy may name, and the selection field in Odoo has.
 func Owners() []Owner { return []Owner{Operations, Finance, CustomerService} }
 
 // Action is what a person may do about an exception.
@@ -140,6 +140,32 @@ type Resolution struct {
 // Open reports whether e still needs a person.
 func (e Exception) Open() bool { return e.Resolution == nil }
 
+// ExceptionFacts are what a subscriber sees of an exception: no person, and nothing of what was said.
+type ExceptionFacts struct {
+	Number int           `json:"number"` // within the shipment, from 1
+	Kind   ExceptionKind `json:"kind"`
+	Owner  Owner         `json:"owner"`
+	DueBy  time.Time     `json:"dueBy"`
+	Action Action        `json:"action,omitzero"` // how it ended: dismiss where its cause went by itself; "" while it is open
+}
+
+// Facts are what a subscriber sees of e.
+func (e Exception) Facts() ExceptionFacts {
+	f := ExceptionFacts{Number: e.ID, Kind: e.Kind, Owner: e.Owner, DueBy: e.DueBy}
+	if !e.Open() {
+		f.Action = e.Resolution.Action
+	}
+	return f
+}
+
+// FactsOf are the facts of several.
+func FactsOf(es ...Exception) (fs []ExceptionFacts) {
+	for _, e := range es {
+		fs = append(fs, e.Facts())
+	}
+	return fs
+}
+
 // Allows reports whether a may resolve e.
 func (e Exception) Allows(a Action) bool { return slices.Contains(e.Actions, a) }
 
@@ -208,13 +234,13 @@ func (es *Exceptions) forget() {
 	}
 }
 
-// Settle closes every open exception of kind and ref because its cause went by itself; it reports whether
-// there was one. An empty ref means any.
-func (es Exceptions) Settle(kind ExceptionKind, ref, reason string, now time.Time) (settled bool) {
+// Settle closes every open exception of kind and ref because its cause went by itself; it returns those it closed,
+// oldest first. An empty ref means any.
+func (es Exceptions) Settle(kind ExceptionKind, ref, reason string, now time.Time) (settled []Exception) {
 	for i := range es {
 		if e := &es[i]; e.Open() && e.Kind == kind && (ref == "" || e.Ref == ref) {
 			e.Resolution = &Resolution{Action: Dismiss, By: byWaybill, Reason: reason, At: now}
-			settled = true
+			settled = append(settled, *e)
 		}
 	}
 	return settled
@@ -264,7 +290,7 @@ func (es Exceptions) ByID(id int) (*Exception, bool) {
 	return nil, false
 }
 
-// ExceptionKinds lists every kind, sorted: for completion and for documentation.
+// ExceptionKinds lists every kind, sorted: for completion, for what a policy may name, and for documentation.
 func ExceptionKinds() (ks []ExceptionKind) {
 	for k := range remedies {
 		ks = append(ks, k)

@@ -44,6 +44,13 @@ type AuditEntry struct {
 	Stage  Stage     `json:"stage"`
 	Actor  string    `json:"actor"` // a person, or "waybill"
 	Detail string    `json:"detail,omitzero"`
+	// Exceptions are those that it says have opened or ended, oldest first; none where an earlier release made it.
+	Exceptions []ExceptionFacts `json:"exceptions,omitempty"`
+}
+
+// aboutExceptions reports whether an entry says that exceptions have opened or ended.
+func (e AuditEntry) aboutExceptions() bool {
+	return e.Kind == AuditException || e.Kind == AuditResolved
 }
 
 // View is the row that reports, metrics and lists of the past are made of.
@@ -59,15 +66,18 @@ type View struct {
 	OrderName    string          `json:"orderName"`
 	Picking      int64           `json:"picking"`
 	Exceptions   []ExceptionKind `json:"exceptions,omitempty"` // open
-	Invoice      *Invoice        `json:"invoice,omitempty"`
-	InvoiceKey   string          `json:"invoiceKey,omitzero"`
-	Residual     Money           `json:"residual,omitzero"`
-	At           time.Time       `json:"at"`
-	Closed       bool            `json:"closed,omitzero"`
-	SLA          SLAState        `json:"sla,omitzero"`      // where the promise is at risk or broken
-	Promised     time.Time       `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
-	TMS          string          `json:"tms,omitzero"`      // by the shipment's route; "" is the default
-	Tender       int             `json:"tender,omitzero"`   // the tender under way, where it is not the first; 0 for the first
+	// Trailed: each exception that has opened or ended since the view before is in an audit entry recorded with this one,
+	// or before.
+	Trailed    bool      `json:"trailed,omitzero"`
+	Invoice    *Invoice  `json:"invoice,omitempty"`
+	InvoiceKey string    `json:"invoiceKey,omitzero"`
+	Residual   Money     `json:"residual,omitzero"`
+	At         time.Time `json:"at"`
+	Closed     bool      `json:"closed,omitzero"`
+	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is at risk or broken
+	Promised   time.Time `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
+	TMS        string    `json:"tms,omitzero"`      // by the shipment's route; "" is the default
+	Tender     int       `json:"tender,omitzero"`   // the tender under way, where it is not the first; 0 for the first
 
 	// The lane and the service, by which subscribers choose.
 	From     string `json:"from,omitzero"` // origin, ISO 3166-1 alpha-2
@@ -81,7 +91,7 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 	v := View{
 		Shipment: s.ID, Revision: revision, Stage: s.Stage, Status: s.Report().Status, InvoiceState: s.invoiceState(),
 		Customer: s.Release.Customer, Carrier: s.Carrier(), Order: s.Release.Order, OrderName: s.Release.OrderName,
-		Picking: s.Release.Picking, Exceptions: s.Exceptions.OpenKinds(), Invoice: s.Invoice, Residual: s.Payment.Residual,
+		Picking: s.Release.Picking, Exceptions: s.Exceptions.OpenKinds(), Trailed: s.trailed(), Invoice: s.Invoice, Residual: s.Payment.Residual,
 		At: now, Closed: s.Stage == StageClosed || s.Stage == StageCancelled, TMS: s.Release.Route.TMS,
 		From: s.Release.From, To: s.Release.ShipTo.Country, Postcode: s.Release.ShipTo.Postcode, Service: s.Release.Service,
 	}
@@ -96,6 +106,12 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 		v.Promised = s.SLA.Due
 	}
 	return v
+}
+
+// trailed reports whether all that is unsaid of exceptions has their facts: a run that was handed over by an earlier
+// release may bring entries without.
+func (s *Shipment) trailed() bool {
+	return !slices.ContainsFunc(s.Unsaid, func(e AuditEntry) bool { return e.aboutExceptions() && len(e.Exceptions) == 0 })
 }
 
 // Final is what the store keeps of a shipment that has closed: all but what is on its way there, or there already.

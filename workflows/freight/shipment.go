@@ -82,6 +82,7 @@ type Shipment struct {
 	Intents    []Intent       `json:"intents,omitempty"`
 
 	Shown    StatusReport `json:"shown"`            // what Odoo shows
+	Chatter  Chatter      `json:"chatter,omitzero"` // what the order in Odoo is told in words
 	Revision int64        `json:"revision"`         // of the status last sent; Odoo keeps the highest
 	Views    int64        `json:"views"`            // revision of the view last sent to the store
 	Said     Stage        `json:"said,omitzero"`    // the stage that record showed
@@ -222,10 +223,13 @@ func (s *Shipment) Carrier() CarrierCode {
 	return ""
 }
 
-// Note adds an audit entry; the store receives it with the next record.
-func (s *Shipment) Note(now time.Time, kind AuditKind, actor, detail string) {
+// Note adds an audit entry, with those exceptions that it says have opened or ended; the store receives it with the next
+// record.
+func (s *Shipment) Note(now time.Time, kind AuditKind, actor, detail string, about ...Exception) {
 	s.Audits++
-	s.Unsaid = append(s.Unsaid, AuditEntry{N: s.Audits, At: now.Truncate(time.Millisecond), Kind: kind, Stage: s.Stage, Actor: actor, Detail: Clip(detail, longestDetail)})
+	s.Unsaid = append(s.Unsaid, AuditEntry{
+		N: s.Audits, At: now.Truncate(time.Millisecond), Kind: kind, Stage: s.Stage, Actor: actor, Detail: Clip(detail, longestDetail), Exceptions: FactsOf(about...),
+	})
 }
 
 // ResolveReply tells the sender of a request to resolve what became of it.

@@ -39,6 +39,8 @@ type Terms struct {
 	Clocks    Clocks         `json:"clocks"`
 	Delivery  DeliveryRule   `json:"delivery,omitzero"`
 	SLA       *SLATerms      `json:"sla,omitempty"` // nil: that the promise is broken is shown, and nothing before
+	// Exceptions say whose they are and when they are due; nil: by our operating standard.
+	Exceptions *ExceptionTerms `json:"exceptions,omitempty"`
 }
 
 // SLATerms say how the promise to a customer, Clocks.Deliver, is watched.

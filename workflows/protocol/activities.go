@@ -42,14 +42,10 @@ type StatusUpdate struct {
 	Order    int64                `json:"order"`
 	Revision int64                `json:"revision"` // from 1
 	Report   freight.StatusReport `json:"report"`
-	Notes    []ChatterNote        `json:"notes,omitempty"`
-	Proof    *ProofRequest        `json:"proof,omitempty"` // POD documents to file, after the status
-}
-
-// ChatterNote is one line for the order's chatter, written once for its key.
-type ChatterNote struct {
-	Key  string `json:"key"`  // unique in the shipment, letters, digits, '-' and '_'
-	Text string `json:"text"` // plain text, at most 1,000 bytes
+	// Chatter are notes for the order's chatter, in their order: Odoo writes each once for its number, in the transaction of
+	// the status.
+	Chatter []freight.ChatterNote `json:"chatter,omitempty"`
+	Proof   *ProofRequest         `json:"proof,omitempty"` // POD documents to file, after the status
 }
 
 // StatusWritten is the answer to a StatusUpdate.

@@ -151,18 +151,20 @@ func (r *run) park(ctx workflow.Context, kind freight.ExceptionKind, ref, detail
 }
 
 func (r *run) raise(ctx workflow.Context, kind freight.ExceptionKind, ref, detail string) (id int) {
-	id, opened := r.s.Exceptions.Raise(kind, ref, r.s.Stage, detail, workflow.Now(ctx))
+	e, opened := r.s.Raise(kind, ref, detail, workflow.Now(ctx))
 	if opened {
-		r.note(ctx, freight.AuditException, waybill, string(kind)+" "+ref+": "+detail)
+		r.note(ctx, freight.AuditException, waybill, string(kind)+" "+ref+": "+detail, e)
+		r.s.SayOpened(e)
 		r.urgent = true
 	}
-	return id
+	return e.ID
 }
 
 // settle resolves an exception whose cause has gone by itself; an empty ref means any of the kind.
 func (r *run) settle(ctx workflow.Context, kind freight.ExceptionKind, ref, reason string) {
-	if r.s.Exceptions.Settle(kind, ref, reason, workflow.Now(ctx)) {
-		r.note(ctx, freight.AuditResolved, waybill, string(kind)+": "+reason)
+	if ended := r.s.Exceptions.Settle(kind, ref, reason, workflow.Now(ctx)); len(ended) > 0 {
+		r.note(ctx, freight.AuditResolved, waybill, string(kind)+": "+reason, ended...)
+		r.s.SayEnded(ended...)
 		r.urgent = true
 	}
 }

@@ -83,6 +83,7 @@ func (r *run) callOff(ctx workflow.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.note(ctx, freight.AuditCancelled, wish.By, wish.Reason)
+	r.s.SayCancelled(wish)
 	r.note(ctx, freight.AuditClosed, waybill, "")
 	return true, r.close(ctx, freight.StageCancelled)
 }

@@ -115,9 +115,10 @@ func (r *run) resolve(ctx workflow.Context, q protocol.ResolveRequest) {
 		}
 		return
 	}
-	r.note(ctx, freight.AuditResolved, q.By, fmt.Sprintf("exception %d: %s: %s", q.Exception, q.Action, q.Reason))
-	r.urgent = true
 	e, _ := r.s.Exceptions.ByID(q.Exception)
+	r.note(ctx, freight.AuditResolved, q.By, fmt.Sprintf("exception %d: %s: %s", q.Exception, q.Action, q.Reason), *e)
+	r.s.SayEnded(*e)
+	r.urgent = true
 	switch {
 	case e.Kind == freight.ReportRefused && e.Ref == statusKey:
 		r.s.Shown, r.s.Filed = freight.StatusReport{}, nil // show it again

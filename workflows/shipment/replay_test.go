@@ -60,6 +60,7 @@ func situations() []historytest.Situation {
 		{Name: "delivery-taken-back-after-it-is-billed", Play: play(takenBackLate)},
 		{Name: "contradiction-dismissed", Play: play(contradicted)},
 		{Name: "promise-at-risk-then-broken", Play: play(promiseBroken)},
+		{Name: "second-exception-noted", Play: play(secondNoted)},
 		{Name: "warehouse-asked", Play: play(warehoused)},
 		{Name: "warehouse-refuses-then-retried", Play: play(warehouseRefuses)},
 		{Name: "warehouse-down-until-the-goods-left", Play: play(warehouseDown)},
@@ -472,6 +473,25 @@ func promiseBroken(l *live) {
 		return len(open(s, freight.DeliveryOverdue)) == 1 && s.Shown.SLA == freight.Late
 	})
 	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+// secondNoted has an exception that the order does not show, since another is older: it is noted all the same.
+func secondNoted(l *live) {
+	l.begin()
+	es := carried(time.Now(), "")
+	l.send(es[:2]...)
+	l.quiet()
+	l.signal(protocol.Scans.Name, "garbage")
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.MessageUnreadable)) == 1 && s.Shown.Exception != ""
+	})
+	l.cancel()
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.CancelTooLate)) == 1 && len(s.Chatter.Unsaid) == 0
+	})
+	l.resolve(freight.CancelTooLate, freight.Dismiss)
+	l.send(es[2:]...)
 	l.finish()
 }
 

@@ -63,9 +63,16 @@ func (r *run) statusDue() bool {
 	return r.claimed() && (!now.Same(r.s.Shown) || len(r.s.Unfiled()) > 0)
 }
 
-// showStatus writes status and proof to the delivery in Odoo.
+// notesDue reports whether notes wait for the order's chatter that go with no status: where there is one they are in it.
+// A shipment that goes well has none such.
+func (r *run) notesDue(ctx workflow.Context) bool {
+	waits := r.claimed() && r.s.Chatter.Waits() && !r.statusDue() && !r.s.Exceptions.IsOpen(freight.ReportRefused, statusKey)
+	return waits && notesAlone(ctx)
+}
+
+// showStatus writes status, notes and proof to the delivery in Odoo.
 func (r *run) showStatus(ctx workflow.Context) {
-	if !r.statusDue() || r.out(statusKey) {
+	if r.out(statusKey) || !r.statusDue() && !r.notesDue(ctx) {
 		return
 	}
 	u := r.statusUpdate()
@@ -77,9 +84,11 @@ func (r *run) showStatus(ctx workflow.Context) {
 			}
 		}
 		if err == nil {
+			r.s.Chatter.Said(u.Chatter)
 			r.settle(ctx, freight.ReportRefused, statusKey, "Odoo took it")
 			return
 		}
+		r.s.Chatter.Refused()
 		r.raise(ctx, freight.ReportRefused, statusKey, "Odoo refused the status: "+protocol.Words(err))
 		r.s.Shown = r.s.Report() // until there is something else to show, or a person lets it be tried again
 	})
@@ -89,7 +98,7 @@ func (r *run) statusUpdate() protocol.StatusUpdate {
 	r.s.Revision++
 	u := protocol.StatusUpdate{
 		Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order,
-		Revision: r.s.Revision, Report: r.s.Report(),
+		Revision: r.s.Revision, Report: r.s.Report(), Chatter: slices.Clone(r.s.Chatter.Unsaid),
 	}
 	if docs := r.s.Unfiled(); len(docs) > 0 {
 		u.Proof = &protocol.ProofRequest{Shipment: r.s.ID, Picking: r.s.Release.Picking, Order: r.s.Release.Order, Delivered: r.s.Journey.At(freight.Delivered), Documents: docs}

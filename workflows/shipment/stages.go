@@ -236,6 +236,7 @@ func (r *run) takeInvoice(ctx workflow.Context, inv freight.Invoice) {
 	r.s.Invoice, r.s.Changed = &inv, 0
 	r.settle(ctx, freight.PostingFailed, "changed", "posted")
 	r.note(ctx, freight.AuditPosted, waybill, fmt.Sprintf("%s over %s net, %s total", inv.Number, inv.Net, inv.Total))
+	r.s.SayPosted(inv)
 }
 
 // revalidate drops a plan whose facts have changed. Where that does not help, a person looks first.

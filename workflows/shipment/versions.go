@@ -9,6 +9,13 @@ func judgesEvents(ctx workflow.Context) bool {
 	return workflow.GetVersion(ctx, "judge-events", workflow.DefaultVersion, 1) >= 1
 }
 
+// notesAlone reports whether notes for the order's chatter are written also where no status is due: an exception that is
+// not the one shown, or that came and went while a status was written. It is asked only where there is such a note. Runs
+// that had one before this was so leave it to their next status.
+func notesAlone(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "notes-alone", workflow.DefaultVersion, 1) >= 1
+}
+
 // asksWarehouse reports whether the warehouse is asked that the route names. It is asked only where one is named: a shipment
 // without pays nothing. A worker of the release before, which knows no warehouse, may have carried a shipment past this
 // while both releases ran: that one goes on as it did.

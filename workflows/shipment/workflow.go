@@ -98,8 +98,8 @@ func (r *run) enter(ctx workflow.Context, s freight.Stage) {
 // waybill is who acts where no person does.
 const waybill = "waybill"
 
-func (r *run) note(ctx workflow.Context, kind freight.AuditKind, actor, detail string) {
-	r.s.Note(workflow.Now(ctx), kind, actor, detail)
+func (r *run) note(ctx workflow.Context, kind freight.AuditKind, actor, detail string, about ...freight.Exception) {
+	r.s.Note(workflow.Now(ctx), kind, actor, detail, about...)
 }
 
 // run is one run of the story. What must outlive it is in s; the rest is rebuilt.
@@ -200,7 +200,7 @@ func (r *run) close(ctx workflow.Context, as freight.Stage) error {
 		r.settle(ctx, kind, "", why)
 	}
 	r.shielded, r.urgent = true, true
-	if err := r.await(ctx, func() bool { return r.atRest() || r.unsettled(as) }); err != nil {
+	if err := r.await(ctx, func() bool { return r.atRest(ctx) || r.unsettled(as) }); err != nil {
 		return err
 	}
 	if r.unsettled(as) {
@@ -219,6 +219,6 @@ func (r *run) unsettled(as freight.Stage) bool {
 }
 
 // atRest reports whether nothing is out, unread or unsaid.
-func (r *run) atRest() bool {
-	return len(r.calls) == 0 && !r.inbox.HasPending() && !r.statusDue() && !r.recordDue()
+func (r *run) atRest(ctx workflow.Context) bool {
+	return len(r.calls) == 0 && !r.inbox.HasPending() && !r.statusDue() && !r.recordDue() && !r.notesDue(ctx)
 }

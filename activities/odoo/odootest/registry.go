@@ -2,6 +2,7 @@ package odootest
 
 import (
 	"fmt"
+	"html"
 	"slices"
 	"strings"
 )
@@ -182,13 +183,9 @@ func (db *database) reference(args []any) (any, error) {
 
 // guard is the rule that Waybill's setup makes, where it was made: a claim is not overwritten, and no newer revision.
 func (db *database) guard(model string, record, values row) error {
-	rules := db.where("base.automation", func(a row) bool {
-		m := db.row("ir.model", a["model_id"])
-		return a["trigger"] == "on_write" && a["active"] != false && m != nil && m["model"] == model
-	})
 	what := map[string]string{"stock.picking": "delivery", "sale.order": "order"}[model]
 	holder, _ := record["x_waybill_shipment"].(string)
-	if len(rules) == 0 || holder == "" {
+	if holder == "" || !db.ruled(model, "raise UserError") {
 		return nil
 	}
 	if next, ok := values["x_waybill_shipment"].(string); ok && next != holder {
@@ -199,6 +196,42 @@ func (db *database) guard(model string, record, values row) error {
 		return business("%s %v shows a newer revision, %d", what, record["name"], was)
 	}
 	return nil
+}
+
+// ruled reports whether a rule of a model's writes is there whose code does something.
+func (db *database) ruled(model, does string) bool {
+	return len(db.where("base.automation", func(a row) bool {
+		m := db.row("ir.model", a["model_id"])
+		on := a["trigger"] == "on_write" && a["active"] != false && m != nil && m["model"] == model
+		return on && slices.ContainsFunc(db.rowsOf("base.automation", a, "action_server_ids"), func(s row) bool { return strings.Contains(fmt.Sprint(s["code"]), does) })
+	})) > 0
+}
+
+// note is the rule that Waybill's setup makes, where it was made: each line of notes is in the order's chatter once for
+// its number.
+func (db *database) note(model string, record, values row) {
+	notes, _ := values["x_waybill_notes"].(string)
+	if notes == "" || !db.ruled(model, "_message_log") {
+		return
+	}
+	var last int64
+	noted := strings.Fields(fmt.Sprint(record["x_waybill_noted"]))
+	if len(noted) == 2 && noted[0] == record["x_waybill_shipment"] {
+		last = integer(noted[1])
+	}
+	for _, line := range strings.Split(notes, "\n") {
+		n, text, _ := strings.Cut(line, " ")
+		if integer(n) <= last {
+			continue
+		}
+		last = integer(n)
+		order := record["id"]
+		if model == "stock.picking" {
+			order, text = record["sale_id"], fmt.Sprintf("%v: %s", record["name"], text)
+		}
+		db.mustInsert("mail.message", row{"model": "sale.order", "res_id": order, "message_type": "notification", "body": "<p>" + html.EscapeString(text) + "</p>"})
+	}
+	record["x_waybill_noted"] = fmt.Sprintf("%v %d", record["x_waybill_shipment"], last)
 }
 
 // admin is the administrator's user id, as in a fresh Odoo.

@@ -305,6 +305,7 @@ func (db *database) write(model string, of []any, values row) (any, error) {
 		if err := db.update(model, n, values); err != nil {
 			return nil, err
 		}
+		db.note(model, r, values)
 		if model == "ir.model.fields" {
 			db.recompute(r)
 		}
