@@ -60,6 +60,17 @@ func (f *Faults) decide(r *http.Request) (bad Fault) {
 	return bad
 }
 
+// unheard passes a request on whose caller has gone. A proxy behind that breaks off does so by a panic, which here ends
+// nothing but the request.
+func (f *Faults) unheard(r *http.Request) {
+	defer func() {
+		if why := recover(); why != nil && why != http.ErrAbortHandler {
+			panic(why)
+		}
+	}()
+	f.next.ServeHTTP(httptest.NewRecorder(), r)
+}
+
 func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bad := f.decide(r)
 	if bad.Slow > 0 || bad.Late > 0 {
@@ -70,7 +81,7 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case bad.Late > 0:
-		time.AfterFunc(bad.Late, func() { f.next.ServeHTTP(httptest.NewRecorder(), r) })
+		time.AfterFunc(bad.Late, func() { f.unheard(r) })
 		panic(http.ErrAbortHandler)
 	case bad.Cut:
 		panic(http.ErrAbortHandler)
