@@ -298,7 +298,7 @@ func (h *House) BridgesReady(ctx context.Context) error {
 func (h *House) Await(ctx context.Context, what string, within time.Duration, so func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	for {
+	for looks := 0; ; looks++ {
 		ok, err := so()
 		if ok || err != nil {
 			return err
@@ -306,9 +306,16 @@ func (h *House) Await(ctx context.Context, what string, within time.Duration, so
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s: not within %s; see %s", what, within, h.Logs())
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(between(looks)):
 		}
 	}
+}
+
+// between is how long to wait until the next look: who has looked for two seconds looks less often, as hundreds who wait
+// would otherwise be most of the load.
+func between(looks int) time.Duration {
+	const first, last = 100 * time.Millisecond, time.Second
+	return min(first*time.Duration(1+max(looks-20, 0)/4), last)
 }
 
 // CLI runs the waybill command as a person would, and returns what it printed.
