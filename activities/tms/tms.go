@@ -23,9 +23,6 @@ var document []byte
 // OpenAPI is the contract of the TMS's API: an OpenAPI 3.1 document in YAML.
 func OpenAPI() []byte { return bytes.Clone(document) }
 
-// CodeNotCancellable is the TMS's refusal to stop what has left.
-const CodeNotCancellable = "not_cancellable"
-
 // TMS implements the transport activities.
 type TMS struct{ Client *partner.Client }
 
@@ -57,11 +54,6 @@ type NewRequest struct {
 	ShipTo      freight.Place       `json:"ship_to,omitzero"`
 	Weight      string              `json:"weight,omitzero"` // kg, decimal
 	Pieces      int                 `json:"pieces,omitzero"`
-}
-
-// Reason is why a request is cancelled.
-type Reason struct {
-	Reason string `json:"reason"`
 }
 
 var lookup = partner.Lookup[Request]{Path: "/v1/shipment-requests", List: "requests"}
@@ -150,27 +142,12 @@ func (n NewRequest) differs(want NewRequest) (names []string) {
 // CancelTransport asks the TMS to stop. That it will not is an answer; that it never heard of the shipment is as
 // good as cancelled.
 func (t *TMS) CancelTransport(ctx context.Context, q protocol.TransportCancel) (protocol.TransportCancelled, error) {
-	ref := reference(q.Shipment, q.Tender)
-	id := q.Booking
-	if id == "" {
-		found, err := lookup.Find(ctx, t.Client, ref, q.Shipment) // the request's reply may never have been seen
-		if err != nil || len(found) == 0 {
-			return protocol.TransportCancelled{Cancelled: err == nil}, err
-		}
-		id = found[0].ID
+	o := partner.Order{Ref: reference(q.Shipment, q.Tender), ID: q.Booking, Shipment: q.Shipment, Reason: q.Reason}
+	got, off, err := lookup.CallOff(ctx, t.Client, o, func(r Request) string { return r.ID })
+	if err != nil || off.Unknown || off.Refusal != "" {
+		return protocol.TransportCancelled{Cancelled: off.Unknown, Refusal: off.Refusal}, err
 	}
-	var got Request
-	err := t.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/shipment-requests/{id}/cancel", ID: id, Key: ref + "/cancel", Shipment: q.Shipment, Body: Reason{q.Reason}}, &got)
-	if p := partner.ProblemOf(err); p != nil && p.Code == CodeNotCancellable {
-		return protocol.TransportCancelled{Refusal: p.Error()}, nil
-	}
-	if partner.Taken(err) { // asked before for another reason: what counts is where it stands
-		got, err = lookup.Holder(ctx, t.Client, ref, q.Shipment, err)
-	}
-	if err != nil {
-		return protocol.TransportCancelled{}, err
-	}
-	return got.cancelled(id)
+	return got.cancelled(off.ID)
 }
 
 // cancelled reads from a request's state whether it still moves.

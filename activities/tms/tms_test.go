@@ -45,7 +45,7 @@ func TestTMSKeepsItsContract(t *testing.T) {
 	c.Want(contracttest.Request{Method: "POST", Path: create.Path, Key: "acme-2/1", Body: `{"external_ref":"acme-2/1","shipment":"acme-2"}`}, http.StatusCreated, "")
 	stand.PickedUp("acme-2")
 	left := contracttest.Request{Method: "POST", Path: "/v1/shipment-requests/T000002/cancel", Key: "acme-2/1/cancel", Body: cancel.Body}
-	if a := c.Want(left, http.StatusConflict, tms.CodeNotCancellable); a.Problem.Detail != "picked up" || a.Problem.Retryable {
+	if a := c.Want(left, http.StatusConflict, partner.CodeNotCancellable); a.Problem.Detail != "picked up" || a.Problem.Retryable {
 		t.Errorf("freight that left: %+v", a.Problem)
 	}
 	c.Complete()

@@ -21,9 +21,6 @@ var document []byte
 // OpenAPI is the contract of the WMS's API: an OpenAPI 3.1 document in YAML.
 func OpenAPI() []byte { return bytes.Clone(document) }
 
-// CodeNotCancellable is the warehouse's refusal to stop what it has handed over.
-const CodeNotCancellable = "not_cancellable"
-
 // Warehouse implements the activities of a warehouse.
 type Warehouse struct{ Client *partner.Client }
 
@@ -54,11 +51,6 @@ type NewShipOrder struct {
 	Pieces      int                 `json:"pieces,omitzero"`
 	Carrier     freight.CarrierCode `json:"carrier,omitzero"`
 	PRO         string              `json:"pro,omitzero"`
-}
-
-// Reason is why a ship order is cancelled.
-type Reason struct {
-	Reason string `json:"reason"`
 }
 
 var lookup = partner.Lookup[ShipOrder]{Path: "/v1/ship-orders", List: "ship_orders"}
@@ -116,27 +108,12 @@ func (n NewShipOrder) differs(want NewShipOrder) (names []string) {
 // CancelShipOrder asks the warehouse to stop. That it will not is an answer; that it never heard of the shipment is as
 // good as cancelled.
 func (w *Warehouse) CancelShipOrder(ctx context.Context, q protocol.ShipOrderCancel) (protocol.ShipOrderCancelled, error) {
-	ref := reference(q.Shipment, q.Tender)
-	id := q.ShipOrder
-	if id == "" {
-		found, err := lookup.Find(ctx, w.Client, ref, q.Shipment) // the request's reply may never have been seen
-		if err != nil || len(found) == 0 {
-			return protocol.ShipOrderCancelled{Cancelled: err == nil}, err
-		}
-		id = found[0].ID
+	o := partner.Order{Ref: reference(q.Shipment, q.Tender), ID: q.ShipOrder, Shipment: q.Shipment, Reason: q.Reason}
+	got, off, err := lookup.CallOff(ctx, w.Client, o, func(o ShipOrder) string { return o.ID })
+	if err != nil || off.Unknown || off.Refusal != "" {
+		return protocol.ShipOrderCancelled{Cancelled: off.Unknown, Refusal: off.Refusal}, err
 	}
-	var got ShipOrder
-	err := w.Client.Do(ctx, partner.Call{Method: http.MethodPost, Path: "/v1/ship-orders/{id}/cancel", ID: id, Key: ref + "/cancel", Shipment: q.Shipment, Body: Reason{q.Reason}}, &got)
-	if p := partner.ProblemOf(err); p != nil && p.Code == CodeNotCancellable {
-		return protocol.ShipOrderCancelled{Refusal: p.Error()}, nil
-	}
-	if partner.Taken(err) { // asked before for another reason: what counts is where it stands
-		got, err = lookup.Holder(ctx, w.Client, ref, q.Shipment, err)
-	}
-	if err != nil {
-		return protocol.ShipOrderCancelled{}, err
-	}
-	return got.cancelled(id)
+	return got.cancelled(off.ID)
 }
 
 // cancelled reads from a ship order's state whether the goods stay.

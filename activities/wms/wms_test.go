@@ -8,6 +8,7 @@ import (
 
 	"waybill/activities/wms"
 	"waybill/activities/wms/wmstest"
+	"waybill/internal/partner"
 	"waybill/internal/partner/contracttest"
 	"waybill/internal/partner/partnertest"
 	"waybill/workflows/freight"
@@ -44,7 +45,7 @@ func TestWMSKeepsItsContract(t *testing.T) {
 	c.Want(second, http.StatusCreated, "")
 	stand.HandedOver("acme-2")
 	left := contracttest.Request{Method: "POST", Path: "/v1/ship-orders/W000002/cancel", Key: "acme-2/1/cancel", Body: cancel.Body}
-	if a := c.Want(left, http.StatusConflict, wms.CodeNotCancellable); a.Problem.Detail != "handed over" || a.Problem.Retryable {
+	if a := c.Want(left, http.StatusConflict, partner.CodeNotCancellable); a.Problem.Detail != "handed over" || a.Problem.Retryable {
 		t.Errorf("goods that are handed over: %+v", a.Problem)
 	}
 	c.Complete()

@@ -164,13 +164,13 @@ func (t *TMS) read(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *TMS) cancel(w http.ResponseWriter, r *http.Request) {
-	if _, ok := partnertest.Read[tms.Reason](&t.Server, w, r, "Reason"); !ok {
+	if _, ok := partnertest.Read[partner.Reason](&t.Server, w, r, "Reason"); !ok {
 		return
 	}
 	t.on(w, r, func(q *tms.Request) error {
 		switch q.Status {
 		case tms.StatusPickedUp:
-			return &partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "picked up", Code: tms.CodeNotCancellable}
+			return &partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "picked up", Code: partner.CodeNotCancellable}
 		case tms.StatusRequested, tms.StatusAccepted:
 			q.Status, q.Since = tms.StatusCancelled, t.now()
 		}

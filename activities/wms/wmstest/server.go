@@ -137,12 +137,12 @@ func (s *WMS) read(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *WMS) cancel(w http.ResponseWriter, r *http.Request) {
-	if _, ok := partnertest.Read[wms.Reason](&s.Server, w, r, "Reason"); !ok {
+	if _, ok := partnertest.Read[partner.Reason](&s.Server, w, r, "Reason"); !ok {
 		return
 	}
 	s.on(w, r, func(o *wms.ShipOrder) error {
 		if o.Status == wms.StatusHandedOver {
-			return &partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "handed over", Code: wms.CodeNotCancellable}
+			return &partner.Problem{Status: http.StatusConflict, Title: "Not cancellable", Detail: "handed over", Code: partner.CodeNotCancellable}
 		}
 		o.Status = wms.StatusCancelled
 		return nil
