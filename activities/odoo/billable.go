@@ -26,7 +26,13 @@ var billsSpec = func() spec {
 	return with(s, "move_id", fields("state", "move_type", "display_name", fieldShipment))
 }()
 
-var billableSpec = func() spec {
+// billableSpec is what is read of a delivery to say what may be billed for it.
+var billableSpec = billableWith(moveSpec)
+
+// postingSpec is what is read of it again before it is posted: the weight and the packages were rated before.
+var postingSpec = billableWith(movedSpec())
+
+func billableWith(moves spec) spec {
 	line := fields("is_delivery", "is_downpayment", "display_type", "name", "product_id", "price_unit", "discount", "qty_delivered", "qty_invoiced", "qty_to_invoice", "product_uom_qty")
 	line = with(line, "product_uom_id", fields("name", "factor", "rounding"))
 	line = with(line, "tax_ids", fields("name", "price_include"))
@@ -37,19 +43,19 @@ var billableSpec = func() spec {
 	order = with(order, "order_line", line)
 	s := fields("name", "state", "date_done", fieldShipment, "shipping_weight", "weight_uom_name")
 	s = with(s, "sale_id", order)
-	s = with(s, "move_ids", moveSpec)
+	s = with(s, "move_ids", moves)
 	return with(s, "company_id", fields(append([]string{"name", "account_sale_tax_id", "tax_calculation_rounding_method"}, lockFields...)...))
-}()
+}
 
 // ReadBillable answers what may be billed for a delivery now: what was done, never more than was delivered and
 // not invoiced, at the order's own price; and what stands in the way, in words that say what to do.
 func (m *Money) ReadBillable(ctx context.Context, q protocol.BillableRequest) (freight.Billable, error) {
-	b, _, err := m.billable(For(ctx, q.Shipment), q)
+	b, _, err := m.billable(For(ctx, q.Shipment), q, billableSpec)
 	return b, err
 }
 
-func (m *Money) billable(ctx context.Context, q protocol.BillableRequest) (b freight.Billable, p rec, err error) {
-	p, ok, err := m.delivery(ctx, q)
+func (m *Money) billable(ctx context.Context, q protocol.BillableRequest, s spec) (b freight.Billable, p rec, err error) {
+	p, ok, err := m.delivery(ctx, q, s)
 	if err != nil {
 		return b, nil, cross(err)
 	}

@@ -137,11 +137,12 @@ func CustomerCode(ref string, partner int64) freight.CustomerCode {
 }
 
 // moveSpec is what is read of a delivery's moves, before and after it is done.
-var moveSpec = func() spec {
-	unit := fields("name", "factor", "rounding")
-	s := with(fields("state", "quantity", "sale_line_id", "product_id"), "product_uom", unit)
-	return with(s, "move_line_ids", fields("result_package_id", "quantity"))
-}()
+var moveSpec = with(movedSpec(), "move_line_ids", fields("result_package_id", "quantity"))
+
+// movedSpec is what is read of them where packages do not count.
+func movedSpec() spec {
+	return with(fields("state", "quantity", "sale_line_id", "product_id"), "product_uom", fields("name", "factor", "rounding"))
+}
 
 // pieces are the packages, and one for each move with goods in none.
 func pieces(moves []rec) int {

@@ -216,11 +216,11 @@ func addService(b *freight.Billable, p, line rec, bills bills) {
 }
 
 // delivery reads what a shipment bills by: its delivery, else its order in that form.
-func (m *Money) delivery(ctx context.Context, q protocol.BillableRequest) (p rec, ok bool, err error) {
+func (m *Money) delivery(ctx context.Context, q protocol.BillableRequest, s spec) (p rec, ok bool, err error) {
 	if q.Picking != 0 {
-		return readOne(ctx, m.Odoo, "stock.picking", q.Picking, billableSpec)
+		return readOne(ctx, m.Odoo, "stock.picking", q.Picking, s)
 	}
-	order, ok, err := readOne(ctx, m.Odoo, "sale.order", q.Order, withOrder(billableSpec))
+	order, ok, err := readOne(ctx, m.Odoo, "sale.order", q.Order, withOrder(s))
 	if err != nil || !ok {
 		return nil, ok, err
 	}

@@ -30,7 +30,7 @@ type posting struct {
 func (m *Money) PostInvoice(ctx context.Context, p freight.InvoicePlan) (freight.Invoice, error) {
 	ctx = For(ctx, p.Shipment)
 	q := protocol.BillableRequest{Shipment: p.Shipment, Picking: p.Picking, Order: p.Order, Scope: scopeOf(p), Key: p.Key}
-	b, facts, err := m.billable(ctx, q)
+	b, facts, err := m.billable(ctx, q, postingSpec)
 	if err != nil {
 		return freight.Invoice{}, err
 	}
