@@ -410,11 +410,12 @@ func Addresses(text string) (netip.Prefix, error) {
 }
 
 // DefaultQueues are the limits of each task queue where the configuration has none: few at a time for Odoo, which
-// serves about four callers well on two cores.
+// serves about four callers well on two cores. Two postings at a time are the most beside which a person's page in Odoo
+// stays within twice its idle time there: docs/figures.md has the curve.
 func DefaultQueues() map[string]Queue {
 	qs := map[string]Queue{}
 	for _, q := range []Queue{
-		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 0, 4}, {protocol.QueueBilling, 0, 8},
+		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 0, 2}, {protocol.QueueBilling, 0, 8},
 		{protocol.QueueTMS, 0, 8}, {protocol.QueueWMS, 0, 8}, {protocol.QueueFinance, 0, 8}, {protocol.QueueRecord, 0, 8},
 	} {
 		qs[q.Name] = q

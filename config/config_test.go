@@ -124,7 +124,7 @@ func TestExampleMeansWhatItSays(t *testing.T) {
 	if v, err := c.TMS.Token.Reveal(); v != "t0ken" || err != nil {
 		t.Errorf("token %q, %v", v, err)
 	}
-	if q := c.Queue("odoo-post"); q.Concurrency != 4 || q.PerSecond != 4 {
+	if q := c.Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 4 {
 		t.Errorf("%+v", q)
 	}
 	if q := c.Queue("billing"); q.Concurrency != 8 {
