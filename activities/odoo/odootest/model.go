@@ -270,7 +270,7 @@ func (db *database) search(model string, domain []any) ([]any, error) {
 	_, archives := t.fields["active"]
 	archives = archives && !mentions(domain, "active")
 	var bad error
-	out := db.where(model, func(r row) bool {
+	keep := func(r row) bool {
 		if archives && r["active"] == false {
 			return false
 		}
@@ -285,8 +285,29 @@ func (db *database) search(model string, domain []any) ([]any, error) {
 			}
 		}
 		return true
-	})
+	}
+	if id, one := named(domain); one { // without a look at thousands of others
+		out := []any{}
+		if r, there := t.rows[id]; there && keep(r) {
+			out = append(out, id)
+		}
+		return out, bad
+	}
+	out := db.where(model, keep)
 	return out, bad
+}
+
+// named is the id that a domain of one leaf asks for.
+func named(domain []any) (id int64, ok bool) {
+	if len(domain) != 1 {
+		return 0, false
+	}
+	leaf := ids(domain[0])
+	if len(leaf) != 3 || leaf[0] != "id" || leaf[1] != "=" {
+		return 0, false
+	}
+	id, ok = leaf[2].(int64)
+	return id, ok
 }
 
 // first evaluates the first term of a domain in Polish notation, and returns what follows it.
