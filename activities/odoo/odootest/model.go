@@ -40,7 +40,36 @@ type table struct {
 	fields map[string]kind
 	rows   map[int64]row
 	next   int64
+	led    map[string]map[any][]int64 // by relation and the record it leads to: the rows that have ever led there
 }
+
+// lead notes that a relation of a row leads to records.
+func (t *table) lead(relation string, id int64, to ...any) {
+	if t.led == nil {
+		t.led = map[string]map[any][]int64{}
+	}
+	if t.led[relation] == nil {
+		t.led[relation] = map[any][]int64{}
+	}
+	for _, of := range to {
+		t.led[relation][of] = append(t.led[relation][of], id)
+	}
+}
+
+// leading lists the ids of the rows whose relation leads to a record, and that keep, in order.
+func (db *database) leading(model, relation string, to any, keep func(row) bool) (out []any) {
+	out = []any{}
+	t := db.tables[model]
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(t.led[relation][to]))) {
+		r, there := t.rows[id]
+		if there && (r[relation] == to || slices.Contains(ids(r[relation]), to)) && keep(r) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func all(row) bool { return true }
 
 type database struct {
 	tables   map[string]*table
@@ -117,11 +146,15 @@ func (db *database) update(model string, id int64, values row) error {
 		}
 		if f.many == "" {
 			r[n] = f.stored(values[n])
+			if f.one != "" {
+				t.lead(n, id, r[n])
+			}
 			continue
 		}
 		if err := db.command(id, n, f, r, values[n]); err != nil {
 			return err
 		}
+		t.lead(n, id, ids(r[n])...)
 	}
 	r["write_date"], r["write_uid"] = now(), db.user
 	return nil
@@ -214,7 +247,7 @@ func (db *database) get(model string, r row, name string) (any, error) {
 	case f.computed != nil:
 		return f.computed(db, r), nil
 	case f.inverse != "":
-		return db.where(f.many, func(c row) bool { return c[f.inverse] == r["id"] }), nil
+		return db.leading(f.many, f.inverse, r["id"], all), nil
 	}
 	if v, ok := r[name]; ok {
 		return v, nil

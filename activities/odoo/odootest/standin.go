@@ -359,7 +359,7 @@ func (db *database) isLast(move row) bool {
 func (db *database) cascade(model string, r row) {
 	switch model {
 	case "account.move":
-		for _, l := range db.where("account.move.line", func(l row) bool { return l["move_id"] == r["id"] }) {
+		for _, l := range db.leading("account.move.line", "move_id", r["id"], all) {
 			line, _ := l.(int64)
 			delete(db.tables["account.move.line"].rows, line)
 		}

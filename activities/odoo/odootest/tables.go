@@ -143,7 +143,7 @@ func (db *database) buildSales() {
 
 func delivered(db *database, line row) any {
 	sum := 0.0
-	for _, id := range db.where("stock.move", func(m row) bool { return m["sale_line_id"] == line["id"] && m["state"] == "done" }) {
+	for _, id := range db.leading("stock.move", "sale_line_id", line["id"], func(m row) bool { return m["state"] == "done" }) {
 		m := db.row("stock.move", id)
 		sum += db.inUnit(float(m["quantity"]), m["product_uom"], line["product_uom_id"])
 	}
@@ -160,7 +160,7 @@ func (db *database) inUnit(quantity float64, from, to any) float64 {
 }
 
 func invoiceLines(db *database, line row) []any {
-	return db.where("account.move.line", func(l row) bool { return slices.Contains(ids(l["sale_line_ids"]), line["id"]) })
+	return db.leading("account.move.line", "sale_line_ids", line["id"], all)
 }
 
 func invoiced(db *database, line row) any {
