@@ -24,15 +24,22 @@ var invoiceSpec = func() spec {
 
 // postedSpec is what is read of an invoice that was compared as a draft a moment ago, and is posted now: all that makes
 // it what was validated. It is half as dear.
-var postedSpec = with(fields(moveFields...), "invoice_line_ids", fields(append([]string{"sale_line_ids", "tax_ids"}, lineFields...)...))
+var postedSpec = with(fields(moveFields...), "invoice_line_ids", fields(append([]string{"sale_line_ids"}, lineFields...)...))
 
 var (
 	moveFields = []string{"name", "state", "move_type", "partner_id", "company_id", "currency_id", "invoice_date", "date", "amount_untaxed", "amount_tax", "amount_total", fieldShipment, fieldLinesHash}
 	lineFields = []string{"display_type", "name", "quantity", "price_unit", "discount", "price_subtotal", "product_uom_id", "product_id"}
 )
 
-func (a posting) read(ctx context.Context, id int64, s spec) (move rec, found bool, err error) {
-	move, found, err = readOne(ctx, a.m.Odoo, "account.move", id, s)
+// read reads an invoice: little of one that was compared as a draft and is posted now, all where it is not.
+func (a posting) read(ctx context.Context, id int64, tried bool) (move rec, found bool, err error) {
+	if tried {
+		move, found, err = readOne(ctx, a.m.Odoo, "account.move", id, postedSpec)
+		if err != nil || !found || move.str("state") == "posted" {
+			return move, found, cross(err)
+		}
+	}
+	move, found, err = readOne(ctx, a.m.Odoo, "account.move", id, invoiceSpec)
 	return move, found, cross(err)
 }
 

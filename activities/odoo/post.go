@@ -123,7 +123,7 @@ func (a posting) adopt(ctx context.Context, mayNot error) (freight.Invoice, erro
 	if !found {
 		return freight.Invoice{}, mayNot
 	}
-	move, found, err := a.read(ctx, id, invoiceSpec)
+	move, found, err := a.read(ctx, id, false)
 	switch {
 	case err != nil:
 		return freight.Invoice{}, err
@@ -161,7 +161,7 @@ func (a *posting) converge(ctx context.Context) (freight.Invoice, error) {
 		if err != nil {
 			return freight.Invoice{}, err
 		}
-		move, found, err2 := a.read(ctx, id, map[bool]spec{false: invoiceSpec, true: postedSpec}[tried])
+		move, found, err2 := a.read(ctx, id, tried)
 		if err = err2; err != nil {
 			continue
 		}
@@ -169,12 +169,7 @@ func (a *posting) converge(ctx context.Context) (freight.Invoice, error) {
 			id, err = a.ensureDraft(ctx)
 			continue
 		}
-		step, why := a.next(move)
-		if tried && step != finish { // the posting was refused, or undone: too little was read to decide
-			tried = false
-			continue
-		}
-		switch step {
+		switch step, why := a.next(move); step {
 		case finish:
 			return a.invoice(move, adopted, tax)
 		case stop:

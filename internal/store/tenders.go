@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"slices"
 	"time"
 
+	"waybill/internal/routing"
 	"waybill/workflows/freight"
 )
 
@@ -24,10 +26,9 @@ type Tender struct {
 	Pull     // under the shipment's id
 	Shipment freight.ShipmentID
 	N        int // from 1
-}
 
-// defaultTMS is another word for the default.
-const defaultTMS = "default"
+	tms string // by the shipment's route
+}
 
 // TakeTenders takes the tenders that are due, at most limit, for the caller alone until the lease of span runs out. One of
 // which anyone has said anything since is none of them: that the freight moves shows that it was accepted.
@@ -52,26 +53,23 @@ func (s *Store) TakeTenders(ctx context.Context, q TenderQuery) (ts []Tender, er
 // silentTenders are those that are due. Of a first tender anything that was heard is an answer; the view of a later one
 // says which it is, and what was heard before it was recorded is about an earlier one.
 func (s *Store) silentTenders(ctx context.Context, q TenderQuery) (ts []Tender, err error) {
-	whose, args := `v.view NOT LIKE '%"tms":"%'`, []any{q.Source, stamp(s.now())}
-	if q.TMS != "" && q.TMS != defaultTMS {
-		whose, args = `v.view LIKE '%"tms":"' || CAST($3 AS TEXT) || '"%'`, append(args, q.TMS)
-	} else {
-		whose = `(` + whose + ` OR v.view LIKE '%"tms":"` + defaultTMS + `"%')`
-	}
 	rows, err := s.read.QueryContext(ctx, `SELECT shipment, heard, view FROM (
 		SELECT v.shipment, v.view, coalesce(p.due, '') AS due, coalesce((SELECT max(s.at) FROM scans s WHERE s.shipment = v.shipment AND s.number > 0), '') AS heard
 		FROM views v LEFT JOIN pulls p ON p.source = $1 AND p.carrier = '' AND p.number = v.shipment
-		WHERE v.settled = 0 AND v.closed = 0 AND v.stage = 'fulfilment' AND coalesce(p.due, '') <= $2 AND `+whose+`
-	) AS known WHERE heard = '' OR view LIKE '%"tender":%' ORDER BY due, shipment`, args...)
+		WHERE v.settled = 0 AND v.closed = 0 AND v.stage = 'fulfilment' AND coalesce(p.due, '') <= $2
+	) AS known WHERE heard = '' OR view LIKE '%"tender":%' ORDER BY due, shipment`, q.Source, stamp(s.now()))
 	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
 		t, heard, err := scanTender(r)
-		if t.Source = q.Source; err == nil && t.Heard.After(heard) && t.Heard.Before(q.Silent) && len(ts) < q.Limit {
+		if t.Source = q.Source; err == nil && named(t.tms) == named(q.TMS) && t.Heard.After(heard) && t.Heard.Before(q.Silent) && len(ts) < q.Limit {
 			ts = append(ts, t)
 		}
 		return struct{}{}, err
 	})
 	return ts, err
 }
+
+// named is a TMS by its name: the default has one as well.
+func named(tms string) string { return cmp.Or(tms, routing.Default) }
 
 // scanTender reads a tender, and when anything was last heard of its shipment.
 func scanTender(r *sql.Rows) (t Tender, heard time.Time, err error) {
@@ -81,6 +79,6 @@ func scanTender(r *sql.Rows) (t Tender, heard time.Time, err error) {
 	}
 	var v freight.View
 	err = json.Unmarshal([]byte(text), &v)
-	t = Tender{Pull: Pull{Number: id, Heard: v.At, Promised: v.Promised}, Shipment: freight.ShipmentID(id), N: max(v.Tender, 1)}
+	t = Tender{Pull: Pull{Number: id, Heard: v.At, Promised: v.Promised}, Shipment: freight.ShipmentID(id), N: max(v.Tender, 1), tms: v.TMS}
 	return t, unstamp(at), err
 }

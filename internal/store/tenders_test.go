@@ -51,6 +51,7 @@ func TestOnlyTendersOfWhichNobodyHasSaidAnythingAreAskedAbout(t *testing.T) {
 		asks(t, s, clock, "") // they were just tendered
 		admit(t, s, scan("it moves", ref(shipment, "", "acme-4")))
 		clock.Pass(2 * time.Hour)
+		asks(t, s, clock, "a_ps") // another name, though a pattern of the database would take it for this one
 		asks(t, s, clock, "alps", "acme-3/1")
 		ts := asks(t, s, clock, "", "acme-1/1", "acme-2/1")
 		asks(t, s, clock, "") // they are taken
