@@ -50,6 +50,7 @@ func situations() []historytest.Situation {
 		{Name: "cancelled-in-temporal", Play: play(cancelledInTemporal)},
 		{Name: "abandoned-with-a-dispute-open", Play: play(abandoned)},
 		{Name: "declined-tender", Play: play(declinedTender)},
+		{Name: "accepted-after-decline", Play: play(acceptedAfterDecline)},
 		{Name: "garbage-signals", Play: play(garbageSignals)},
 		{Name: "paid-in-part-then-in-full", Play: play(paidInPart)},
 		{Name: "hand-over", Settings: []string{soon}, Runs: 2, Play: play(handedOver)},
@@ -355,6 +356,16 @@ func declinedTender(l *live) {
 	l.resolve(freight.TenderWasDeclined, freight.Retry)
 	l.until(func(s *freight.Shipment) bool { return s.Tenders == 2 && len(s.Intents) == 0 })
 	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+func acceptedAfterDecline(l *live) {
+	l.begin()
+	l.send(milestone(freight.TenderDeclined, time.Now()))
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.TenderWasDeclined)) == 1 })
+	l.send(milestone(freight.TenderAccepted, time.Now()))
+	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.TenderWasDeclined)) == 0 && len(s.Intents) == 0 })
+	l.send(carried(time.Now(), "")[1:]...)
 	l.finish()
 }
 
