@@ -364,7 +364,9 @@ func acceptedAfterDecline(l *live) {
 	l.send(milestone(freight.TenderDeclined, time.Now()))
 	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.TenderWasDeclined)) == 1 })
 	l.send(milestone(freight.TenderAccepted, time.Now()))
-	l.until(func(s *freight.Shipment) bool { return len(open(s, freight.TenderWasDeclined)) == 0 && len(s.Intents) == 0 })
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.TenderWasDeclined)) == 0 && len(s.Intents) == 0
+	})
 	l.send(carried(time.Now(), "")[1:]...)
 	l.finish()
 }
