@@ -62,8 +62,18 @@ type Odoo struct {
 	Timeout        time.Duration `mapstructure:"timeout"`
 	MaxConnections int           `mapstructure:"max_connections"`
 	FreightProduct string        `mapstructure:"freight_product"`
+	Zone           string        `mapstructure:"zone"`           // of the books: invoices are dated by its day; "UTC" or as in "Europe/Berlin"
 	ReleasedSince  string        `mapstructure:"released_since"` // RFC 3339: older deliveries are left alone
 	ScanEvery      time.Duration `mapstructure:"scan_every"`
+}
+
+// Books is the zone of the books. It is UTC for a name that is no zone, which Check does not let pass.
+func (o Odoo) Books() *time.Location {
+	zone, err := time.LoadLocation(o.Zone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
 }
 
 // Login is a user of a system.
@@ -212,7 +222,7 @@ type Approver struct {
 var defaults = map[string]any{
 	"tenant": "", "store.url": "sqlite:var/waybill.db", "store.mark_every": "1m",
 	"odoo.url": "", "odoo.db": "", "odoo.status.login": "", "odoo.status.password": "", "odoo.money.login": "", "odoo.money.password": "",
-	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.released_since": "", "odoo.scan_every": "10s",
+	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.zone": "UTC", "odoo.released_since": "", "odoo.scan_every": "10s",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
 	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "tenders": []any{}, "silence.after": "0s", "queues": []any{},
@@ -333,6 +343,7 @@ func (c *Config) checkOdoo(f *faults) {
 	f.span("odoo.timeout", o.Timeout, 10*time.Second, 115*time.Second)
 	f.span("odoo.scan_every", o.ScanEvery, 200*time.Millisecond, time.Hour)
 	f.want(o.MaxConnections >= 1 && o.MaxConnections <= 32, "odoo.max_connections", fmt.Sprint(o.MaxConnections), "1 to 32: Odoo has 64 database connections for everyone")
+	f.zone("odoo.zone", o.Zone)
 	f.want(o.FreightProduct != "", "odoo.freight_product", o.FreightProduct, "the internal reference of a product")
 	_, err := time.Parse(time.RFC3339, o.ReleasedSince)
 	f.want(err == nil, "odoo.released_since", o.ReleasedSince, "a time such as 2026-11-24T00:00:00Z: older deliveries are left alone")

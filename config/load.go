@@ -191,6 +191,13 @@ func (f *faults) span(key string, d, low, high time.Duration) {
 	f.want(d >= low && d <= high, key, d.String(), fmt.Sprintf("a duration from %s to %s", low, high))
 }
 
+// zone wants the name of a time zone.
+func (f *faults) zone(key, name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	f.want(err == nil && zone != time.Local && name != "", key, name, "a time zone, such as Europe/Berlin")
+	return zone
+}
+
 // url wants an address without credentials, query and fragment.
 func (f *faults) url(key, value, want string) { f.address(key, value, want, true) }
 

@@ -50,8 +50,7 @@ func minutesOf(clock string) int {
 }
 
 func (c Calendar) check(f *faults, key string) {
-	zone, err := time.LoadLocation(c.Zone)
-	f.want(err == nil && zone != time.Local && c.Zone != "", key+".zone", c.Zone, "a time zone, such as Europe/Berlin")
+	f.zone(key+".zone", c.Zone)
 	f.want(len(c.Days) > 0, key+".days", fmt.Sprint(c.Days), "days of the week, 1 for Monday to 7 for Sunday")
 	for _, d := range c.Days {
 		f.want(d >= 1 && d <= 7, key+".days", fmt.Sprint(d), "1 for Monday to 7 for Sunday")

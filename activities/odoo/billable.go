@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
@@ -14,7 +15,8 @@ import (
 // the status.
 type Money struct {
 	Odoo           Caller
-	FreightProduct string // internal reference of the product that freight lines use
+	FreightProduct string         // internal reference of the product that freight lines use
+	Zone           *time.Location // whose day an invoice is dated; nil: UTC
 
 	mu      sync.Mutex
 	product freightItem
@@ -63,6 +65,9 @@ func (m *Money) billable(ctx context.Context, q protocol.BillableRequest, s spec
 		return b, nil, rejectf("%s %d is not in Odoo any more, or in a company that the money user may not see", placeOf(q.Picking, q.Order).model, placeOf(q.Picking, q.Order).id)
 	}
 	b.Partner = p.sub("sale_id").sub("partner_invoice_id").id("id")
+	if m.Zone != nil {
+		_, b.Ahead = time.Now().In(m.Zone).Zone()
+	}
 	b.Blockers = blockers(p, q)
 	if p.str("state") == "done" && q.Picking != 0 {
 		b.Weight, b.Pieces = kilos(p.dec("shipping_weight"), p.str("weight_uom_name")), pieces(p.list("move_ids"))

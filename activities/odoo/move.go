@@ -61,7 +61,7 @@ func (a posting) next(move rec) (step, string) {
 	edited := move.sub("write_uid").id("id") != move.sub("create_uid").id("id")
 	name := fmt.Sprintf("%s (id %d)", move.str("display_name"), move.id("id"))
 	why := a.differs(move)
-	stale := move.str(fieldLinesHash) != a.plan.LinesHash()
+	stale := move.str(fieldLinesHash) != a.plan.LinesHash() || move.str("invoice_date") != a.plan.Date
 	switch {
 	case move.str("state") == "posted":
 		return finish, ""

@@ -20,7 +20,15 @@ type posting struct {
 	facts rec         // the delivery, as read before
 	item  freightItem // what freight lines use
 
-	renewed bool // the item was read anew, as it did not fit
+	renewed bool   // the item was read anew, as it did not fit
+	denied  denial // the last that Odoo refused for good
+}
+
+// denial is a step that Odoo refused to take on an invoice, and will refuse again.
+type denial struct {
+	id   int64
+	step step
+	why  error
 }
 
 // PostInvoice posts the plan once: however often it is called, by whomever, whatever replies are lost and however
@@ -38,8 +46,8 @@ func (m *Money) PostInvoice(ctx context.Context, p freight.InvoicePlan) (freight
 	if why := changed(p, b); why != "" {
 		return a.adopt(ctx, protocol.FactsChanged.Of(errors.New(why)))
 	}
-	if why := forbids(p, facts, b, time.Now()); why != "" {
-		return a.adopt(ctx, rejectf("%s", why))
+	if err := m.forbids(p, facts, b, time.Now()); err != nil {
+		return a.adopt(ctx, err)
 	}
 	if a.item, err = m.freightItem(ctx); err != nil {
 		return freight.Invoice{}, err
@@ -85,18 +93,38 @@ func changed(p freight.InvoicePlan, b freight.Billable) string {
 	return ""
 }
 
-// forbids says why a plan that fits the delivery must not be posted: Odoo itself would post it.
-func forbids(p freight.InvoicePlan, facts rec, b freight.Billable, now time.Time) string {
+// clocksApart is how far the clocks of Temporal's server and of a worker may be apart: an invoice of just after midnight
+// is dated by the one and posted by the other.
+const clocksApart = 5 * time.Minute
+
+// forbids says why a plan that fits the delivery must not be posted: Odoo itself would post it. One of a day in a period
+// that was closed since is void: it is validated anew, and dated the day it is.
+func (m *Money) forbids(p freight.InvoicePlan, facts rec, b freight.Billable, now time.Time) error {
 	order := facts.sub("sale_id")
 	switch ordered := order.sub("currency_id").str("name"); {
 	case p.Partner != b.Partner:
-		return fmt.Sprintf("the invoice address of order %s is partner %d now, %d was validated: put it back, or bill by hand", order.str("name"), b.Partner, p.Partner)
+		return rejectf("the invoice address of order %s is partner %d now, %d was validated: put it back, or bill by hand", order.str("name"), b.Partner, p.Partner)
 	case p.Currency != ordered:
-		return fmt.Sprintf("order %s is in %s, the invoice is in %s: correct the customer's terms", order.str("name"), ordered, p.Currency)
-	case p.Date > now.UTC().Format(dateForm):
-		return fmt.Sprintf("the invoice is dated %s, which is to come: correct the clock of the worker", p.Date)
+		return rejectf("order %s is in %s, the invoice is in %s: correct the customer's terms", order.str("name"), ordered, p.Currency)
+	case p.Date > m.day(now.Add(clocksApart)):
+		return rejectf("the invoice is dated %s, which is to come: correct the clock of the worker", p.Date)
 	}
-	return locked(p.Date, facts.sub("company_id"))
+	why := locked(p.Date, facts.sub("company_id"))
+	switch {
+	case why == "":
+		return nil
+	case p.Date < m.day(now) && locked(m.day(now), facts.sub("company_id")) == "":
+		return protocol.FactsChanged.Of(errors.New(why))
+	}
+	return rejectf("%s", why)
+}
+
+// day is the day of an invoice that is made then.
+func (m *Money) day(t time.Time) string {
+	if m.Zone == nil {
+		return t.UTC().Format(dateForm)
+	}
+	return t.In(m.Zone).Format(dateForm)
 }
 
 // lockFields are the dates until which the books are closed for our user, exceptions made for him included.
@@ -169,7 +197,11 @@ func (a *posting) converge(ctx context.Context) (freight.Invoice, error) {
 			id, err = a.ensureDraft(ctx)
 			continue
 		}
-		switch step, why := a.next(move); step {
+		step, why := a.next(move)
+		if a.denied.id == id && a.denied.step == step && step != finish {
+			return freight.Invoice{}, cross(a.denied.why)
+		}
+		switch step {
 		case finish:
 			return a.invoice(move, adopted, tax)
 		case stop:
@@ -183,14 +215,14 @@ func (a *posting) converge(ctx context.Context) (freight.Invoice, error) {
 		case void:
 			return freight.Invoice{}, a.refuse(ctx, id, protocol.FactsChanged.Of(errors.New(why)))
 		case replace:
-			if _, err = a.discard(ctx, id); err == nil {
+			if err = a.discard(ctx, id); err == nil {
 				id, err = a.ensureDraft(ctx)
 			}
 		case retax:
 			err = a.retax(ctx, move)
 		case post:
 			tax, tried = move.money("amount_tax", a.plan.Currency), true
-			adopted = a.post(ctx, id) != nil // any answer: the state decides
+			adopted = a.post(ctx, id) != nil // any answer: the state decides, and whether there is use in another try
 		}
 	}
 	return freight.Invoice{}, protocol.Transient.Of(fmt.Errorf("odoo: post %s: others are at it too", a.plan.Key))
@@ -198,29 +230,41 @@ func (a *posting) converge(ctx context.Context) (freight.Invoice, error) {
 
 // refuse deletes the draft that may not be posted, so that the next attempt makes it anew, and says why. One that a
 // competitor has posted meanwhile stays, and the next attempt finds it.
-func (a posting) refuse(ctx context.Context, id int64, why error) error {
-	if _, err := a.discard(ctx, id); err != nil {
+func (a *posting) refuse(ctx context.Context, id int64, why error) error {
+	if err := a.discard(ctx, id); err != nil {
 		return err
 	}
 	return why
 }
 
-func (a posting) post(ctx context.Context, id int64) error {
+func (a *posting) post(ctx context.Context, id int64) error {
 	_, err := a.m.Odoo.Call(ctx, "account.move", "action_post", []any{[]int64{id}}, nil)
+	a.deny(id, post, err)
 	return err
 }
 
-// discard deletes a draft of ours. What is posted, or was, Odoo refuses to delete: it stays, and the next read shows it.
-func (a posting) discard(ctx context.Context, id int64) (gone bool, err error) {
-	_, err = a.m.Odoo.Call(ctx, "account.move", "unlink", []any{[]int64{id}}, nil)
-	if err = ignoreCommitted(err); err != nil && Classify(err) == protocol.Rejected {
-		return false, nil
+// deny notes what Odoo refused for good. It may have lost its sense meanwhile, as where a competitor has posted: the next
+// look decides, and only if that wants the same step of the same invoice again is the refusal the answer.
+func (a *posting) deny(id int64, s step, err error) {
+	switch err = ignoreCommitted(err); {
+	case err == nil:
+	case slices.Contains([]protocol.Fault{protocol.Rejected, protocol.Configuration, protocol.Poison}, Classify(err)):
+		a.denied = denial{id, s, err}
 	}
-	return err == nil, cross(err)
+}
+
+// discard deletes a draft of ours. What is posted, or was, Odoo refuses to delete: it stays, and the next read shows it.
+func (a *posting) discard(ctx context.Context, id int64) error {
+	_, err := a.m.Odoo.Call(ctx, "account.move", "unlink", []any{[]int64{id}}, nil)
+	a.deny(id, replace, err)
+	if err = ignoreCommitted(err); err != nil && Classify(err) == protocol.Rejected {
+		return nil
+	}
+	return cross(err)
 }
 
 // retax gives goods the taxes they have on the order, as Odoo's own invoicing does.
-func (a posting) retax(ctx context.Context, move rec) error {
+func (a *posting) retax(ctx context.Context, move rec) error {
 	var commands []any
 	for _, want := range a.plan.Lines {
 		if l, ok := a.lineFor(move, want); ok && !isFreight(want) && !slices.Equal(sorted(l.ids("tax_ids")), want.Taxes) {
@@ -228,6 +272,7 @@ func (a posting) retax(ctx context.Context, move rec) error {
 		}
 	}
 	_, err := a.m.Odoo.Call(ctx, "account.move", "write", []any{[]int64{move.id("id")}, map[string]any{"invoice_line_ids": commands}}, nil)
+	a.deny(move.id("id"), retax, err)
 	if err = ignoreCommitted(err); err != nil && Classify(err) == protocol.Rejected {
 		return nil // posted or deleted meanwhile: the next read shows it
 	}

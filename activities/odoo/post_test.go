@@ -392,7 +392,8 @@ func (h *house) lock(field, until string) {
 	}
 }
 
-func TestClosedBooksRefuseTheDateAndSayWhichLock(t *testing.T) {
+// TestBooksClosedSinceValidation void the plan, whose next is of today; where today is closed too, a person must act.
+func TestBooksClosedSinceValidation(t *testing.T) {
 	h := newHouse(t)
 	r, id := h.ready()
 	p := h.plan(r, id)
@@ -408,8 +409,74 @@ func TestClosedBooksRefuseTheDateAndSayWhichLock(t *testing.T) {
 				q.Date = until
 			}
 			h.lock(lock, until)
-			h.refused(q, protocol.Rejected, "closed in Odoo until "+until, lock, "dated "+q.Date, "make an exception")
+			h.refused(q, protocol.FactsChanged, "closed in Odoo until "+until, lock, "dated "+q.Date, "make an exception")
 		})
+	}
+	h.t = t
+	h.lock("sale_lock_date", today())
+	h.refused(p, protocol.Rejected, "closed in Odoo until "+today(), "make an exception")
+}
+
+// TestDraftOfAnotherDayIsMadeAnew: the first attempt ended before it posted, and the books were closed meanwhile.
+func TestDraftOfAnotherDayIsMadeAnew(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.ready()
+	p := h.plan(r, id)
+	p.Date = time.Now().UTC().AddDate(0, 0, -40).Format(time.DateOnly)
+	h.draft(p)
+	p.Date = today()
+	if inv := h.post(p); inv.Date != today() || inv.Adopted {
+		t.Errorf("%+v", inv)
+	}
+	if ms := h.find("account.move", []any{[]any{"x_waybill_shipment", "=", string(id)}}, "state"); len(ms) != 1 {
+		t.Errorf("left: %v", ms)
+	}
+}
+
+// TestWhatOdooRefusesToPostIsSaid, and not asked again and again: a person must act, and then it is posted.
+func TestWhatOdooRefusesToPostIsSaid(t *testing.T) {
+	h := newHouse(t)
+	euro := func(active bool) { h.write("res.currency", h.euro(), map[string]any{"active": active}) }
+	euro(true)
+	r, id := h.claim(h.sellWith(map[string]any{"pricelist_id": h.euroPrices()}))
+	h.deliver(r.Picking, 0)
+	p := h.plan(r, id)
+	var once sync.Once
+	posts := 0
+	h.proxy.Watch(odootest.Watch{Before: func(c odootest.Call) bool {
+		if c.Model == "account.move" && c.Method == "action_post" {
+			posts++
+			once.Do(func() { euro(false) })
+		}
+		return false
+	}})
+	h.refused(p, protocol.Rejected, "inactive currency")
+	if posts != 1 {
+		t.Errorf("tried %d times", posts)
+	}
+	euro(true)
+	if inv := h.post(p); inv.Net.String() != "623.45 EUR" {
+		t.Errorf("%+v", inv)
+	}
+	if ms := h.posted(id); len(ms) != 1 {
+		t.Errorf("posted %v", ms)
+	}
+}
+
+// TestInvoiceIsDatedByTheDayOfTheBooks: at the end of a month another zone's day is another period.
+func TestInvoiceIsDatedByTheDayOfTheBooks(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.ready()
+	h.money.Zone = time.FixedZone("Kiritimati", 14*60*60) // the first to have a new day
+	b := h.billable(r, id)
+	late := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if day := b.Day(late); day != "2026-12-01" {
+		t.Error(day)
+	}
+	p := h.plan(r, id)
+	p.Date = time.Now().In(h.money.Zone).Format(time.DateOnly)
+	if inv := h.post(p); inv.Date != p.Date {
+		t.Errorf("%+v", inv)
 	}
 }
 
@@ -420,7 +487,7 @@ func TestExceptionFromALockHoldsForWhoItWasMade(t *testing.T) {
 	p := h.plan(r, id)
 	p.Date = "2021-03-31"
 	h.lock("sale_lock_date", "2021-12-31")
-	h.refused(p, protocol.Rejected, "sale_lock_date")
+	h.refused(p, protocol.FactsChanged, "sale_lock_date")
 	user := h.find("res.users", []any{[]any{"login", "=", "waybill-money"}}, "name")[0]["id"]
 	e := h.create("account.lock_exception", map[string]any{"company_id": 1, "user_id": user, "sale_lock_date": false, "end_datetime": false, "reason": "late freight"})
 	admin := h.admin

@@ -145,7 +145,7 @@ func (h *house) connect(calls func(string) func(string, time.Duration, error)) {
 	}
 	h.statusUser, h.moneyUser = login(c.Odoo.Status), login(c.Odoo.Money)
 	h.status = &odoo.Status{Odoo: h.statusUser, Documents: h.store}
-	h.money = &odoo.Money{Odoo: h.moneyUser, FreightProduct: c.Odoo.FreightProduct}
+	h.money = &odoo.Money{Odoo: h.moneyUser, FreightProduct: c.Odoo.FreightProduct, Zone: c.Odoo.Books()}
 	reach := func(target, name string, p config.Partner) *partner.Client {
 		return partner.New(partner.Options{Name: name, URL: p.URL, Token: p.Token.Reveal, Timeout: p.Timeout, Observe: calls(target)})
 	}

@@ -28,6 +28,12 @@ type Billable struct {
 	Weight       string        `json:"weight,omitzero"`       // kg that were delivered, decimal; "" until the delivery is done
 	Pieces       int           `json:"pieces,omitzero"`       // packages, and one for each product in none; 0 until the delivery is done
 	Partner      int64         `json:"partner,omitzero"`      // res.partner id of the order's invoice address now
+	Ahead        int           `json:"ahead,omitzero"`        // seconds that the clock of the books is ahead of UTC; negative where it is behind
+}
+
+// Day is the day of an invoice that is made then, YYYY-MM-DD, by the clock of the books.
+func (b Billable) Day(t time.Time) string {
+	return t.UTC().Add(time.Duration(b.Ahead) * time.Second).Format(time.DateOnly)
 }
 
 // InvoicePlan is an invoice exactly as it was validated, and may be posted.

@@ -131,7 +131,7 @@ func (r *run) plan(ctx workflow.Context) (bool, error) {
 	if r.moreCharges() {
 		return false, nil
 	}
-	p, err := freight.PlanOf(r.s, 1, workflow.Now(ctx).UTC().Format("2006-01-02"))
+	p, err := freight.PlanOf(r.s, 1, r.s.Billable.Day(workflow.Now(ctx)))
 	if err != nil {
 		return false, r.park(ctx, freight.ChargesInvalid, "plan", err.Error(), nil)
 	}
