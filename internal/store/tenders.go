@@ -16,7 +16,7 @@ import (
 type TenderQuery struct {
 	Source string    // whose events its answers are
 	TMS    string    // by the shipments' routes; "" is the default
-	Silent time.Time // nobody has said anything of the freight since
+	Silent time.Time // nobody has answered the tender since
 	Span   time.Duration
 	Limit  int
 }
@@ -27,11 +27,12 @@ type Tender struct {
 	Shipment freight.ShipmentID
 	N        int // from 1
 
-	tms string // by the shipment's route
+	tms      string    // by the shipment's route
+	answered time.Time // when the last came that says what became of it, or of one before; zero for none
 }
 
-// TakeTenders takes the tenders that are due, at most limit, for the caller alone until the lease of span runs out. One of
-// which anyone has said anything since is none of them: that the freight moves shows that it was accepted.
+// TakeTenders takes the tenders that are due, at most limit, for the caller alone until the lease of span runs out. One
+// that was answered since, by whomever, is none of them.
 func (s *Store) TakeTenders(ctx context.Context, q TenderQuery) (ts []Tender, err error) {
 	found, err := s.silentTenders(ctx, q)
 	if err != nil {
@@ -50,18 +51,36 @@ func (s *Store) TakeTenders(ctx context.Context, q TenderQuery) (ts []Tender, er
 	return ts, err
 }
 
-// silentTenders are those that are due. Of a first tender anything that was heard is an answer; the view of a later one
-// says which it is, and what was heard before it was recorded is about an earlier one.
+// silentTenders are those that are due and unanswered. The view of a later tender says which it is, and what was heard
+// before it was recorded is about an earlier one.
 func (s *Store) silentTenders(ctx context.Context, q TenderQuery) (ts []Tender, err error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT shipment, heard, view FROM (
-		SELECT v.shipment, v.view, coalesce(p.due, '') AS due, coalesce((SELECT max(s.at) FROM scans s WHERE s.shipment = v.shipment AND s.number > 0), '') AS heard
-		FROM views v LEFT JOIN pulls p ON p.source = $1 AND p.carrier = '' AND p.number = v.shipment
-		WHERE v.settled = 0 AND v.closed = 0 AND v.stage = 'fulfilment' AND coalesce(p.due, '') <= $2
-	) AS known WHERE heard = '' OR view LIKE '%"tender":%' ORDER BY due, shipment`, q.Source, stamp(s.now()))
-	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
-		t, heard, err := scanTender(r)
-		if t.Source = q.Source; err == nil && named(t.tms) == named(q.TMS) && t.Heard.After(heard) && t.Heard.Before(q.Silent) && len(ts) < q.Limit {
+	known, err := s.openTenders(ctx, q.Source)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range known {
+		unanswered := t.answered.IsZero() || t.N > 1 && t.Heard.After(t.answered)
+		if unanswered && named(t.tms) == named(q.TMS) && t.Heard.Before(q.Silent) && len(ts) < q.Limit {
 			ts = append(ts, t)
+		}
+	}
+	return ts, nil
+}
+
+// openTenders are those of all shipments that wait for a carrier and of which the source may be asked now.
+func (s *Store) openTenders(ctx context.Context, source string) (ts []Tender, err error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT v.shipment, v.view, coalesce(s.scan, ''), coalesce(s.at, '')
+		FROM views v LEFT JOIN pulls p ON p.source = $1 AND p.carrier = '' AND p.number = v.shipment LEFT JOIN scans s ON s.shipment = v.shipment AND s.number > 0
+		WHERE v.settled = 0 AND v.closed = 0 AND v.stage = 'fulfilment' AND coalesce(p.due, '') <= $2 ORDER BY coalesce(p.due, ''), v.shipment`, source, stamp(s.now()))
+	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
+		t, err := scanTender(r)
+		t.Source = source
+		switch last := len(ts) - 1; {
+		case err != nil:
+		case last < 0 || ts[last].Shipment != t.Shipment:
+			ts = append(ts, t)
+		case t.answered.After(ts[last].answered):
+			ts[last].answered = t.answered
 		}
 		return struct{}{}, err
 	})
@@ -71,14 +90,27 @@ func (s *Store) silentTenders(ctx context.Context, q TenderQuery) (ts []Tender, 
 // named is a TMS by its name: the default has one as well.
 func named(tms string) string { return cmp.Or(tms, routing.Default) }
 
-// scanTender reads a tender, and when anything was last heard of its shipment.
-func scanTender(r *sql.Rows) (t Tender, heard time.Time, err error) {
-	var id, at, text string
-	if err := r.Scan(&id, &at, &text); err != nil {
-		return t, heard, err
+// scanTender reads a tender with one scan of its shipment, which may be none.
+func scanTender(r *sql.Rows) (t Tender, err error) {
+	var id, text, said, at string
+	if err := r.Scan(&id, &text, &said, &at); err != nil {
+		return t, err
 	}
 	var v freight.View
+	var scan freight.Scan
 	err = json.Unmarshal([]byte(text), &v)
+	if said != "" && err == nil {
+		err = json.Unmarshal([]byte(said), &scan)
+	}
 	t = Tender{Pull: Pull{Number: id, Heard: v.At, Promised: v.Promised}, Shipment: freight.ShipmentID(id), N: max(v.Tender, 1), tms: v.TMS}
-	return t, unstamp(at), err
+	if answers(scan) {
+		t.answered = unstamp(at)
+	}
+	return t, err
+}
+
+// answers reports whether a scan says what became of a tender: that the freight moves shows that it was accepted. A notice
+// that it was sent, an ETA or a document is no answer.
+func answers(s freight.Scan) bool {
+	return s.Classifier == freight.Actual && s.Retracts == nil && (s.Milestone == freight.TenderDeclined || s.Milestone.Rank() >= freight.TenderAccepted.Rank())
 }

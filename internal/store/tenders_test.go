@@ -63,6 +63,30 @@ func TestOnlyTendersOfWhichNobodyHasSaidAnythingAreAskedAbout(t *testing.T) {
 	})
 }
 
+// TestWhatIsNoAnswerToATenderLeavesItOpen: the acceptance may be lost all the same.
+func TestWhatIsNoAnswerToATenderLeavesItOpen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, clock := open(t, db)
+		tendered(t, s, clock, "acme-1", 1, "")
+		for _, m := range []freight.Milestone{freight.TenderSent, freight.ETAUpdated, freight.DocumentReceived, freight.Unclassified} {
+			in := scan(string(m), ref(shipment, "", "acme-1"))
+			in.Scan.Milestone = m
+			admit(t, s, in)
+		}
+		plan := scan("planned", ref(shipment, "", "acme-1"))
+		plan.Scan.Classifier = freight.Estimated
+		admit(t, s, plan)
+		clock.Pass(2 * time.Hour)
+		ts := asks(t, s, clock, "", "acme-1/1")
+		if err := s.PullAgain(t.Context(), ts[0].Pull, clock.Now()); err != nil {
+			t.Fatal(err)
+		}
+		admit(t, s, accepted("yes", ref(shipment, "", "acme-1")))
+		clock.Pass(2 * time.Hour)
+		asks(t, s, clock, "")
+	})
+}
+
 func TestTenderAfterADeclineIsAskedAboutByItsOwnNumber(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, clock := open(t, db)
