@@ -21,7 +21,7 @@ type Notification struct {
 	N          int64 // of the event in its shipment
 	ID         string
 	Body       []byte // the same at each try
-	Tries      int    // takings, from 1
+	Tries      int    // refusals before
 
 	token string // of the lease it was taken under
 }
@@ -32,7 +32,7 @@ type Notification struct {
 func (s *Store) Notifications(ctx context.Context, subscriber string, span time.Duration, limit int) (ns []Notification, err error) {
 	err = s.tx(ctx, "lease notifications", func(t *sql.Tx) error {
 		now, token := s.now(), rand.Text()
-		rows, err := t.QueryContext(ctx, `UPDATE notifications SET due = $1, token = $2, tries = tries + 1 WHERE (subscriber, shipment, n) IN (
+		rows, err := t.QueryContext(ctx, `UPDATE notifications SET due = $1, token = $2 WHERE (subscriber, shipment, n) IN (
 			SELECT subscriber, shipment, n FROM notifications AS head WHERE subscriber = $3 AND state = 'waiting' AND due <= $4
 			AND NOT EXISTS (SELECT 1 FROM subscribers WHERE name = $3 AND (disabled <> '' OR paused > $4))
 			AND NOT EXISTS (SELECT 1 FROM notifications AS earlier WHERE earlier.subscriber = $3 AND earlier.state = 'waiting' AND earlier.shipment = head.shipment AND earlier.n < head.n)
@@ -95,7 +95,7 @@ func (s *Store) Refused(ctx context.Context, n Notification, r Refusal) (o Outco
 			return err
 		}
 		var tried string
-		err = t.QueryRowContext(ctx, `UPDATE notifications SET due = $1, reason = $2, token = '', tried = CASE WHEN tried = '' THEN $3 ELSE tried END WHERE subscriber = $4 AND shipment = $5 AND n = $6 AND token = $7 AND state = 'waiting' RETURNING tried`,
+		err = t.QueryRowContext(ctx, `UPDATE notifications SET due = $1, reason = $2, token = '', tries = tries + 1, tried = CASE WHEN tried = '' THEN $3 ELSE tried END WHERE subscriber = $4 AND shipment = $5 AND n = $6 AND token = $7 AND state = 'waiting' RETURNING tried`,
 			stamp(now.Add(r.Wait)), reason, stamp(now), n.Subscriber, string(n.Shipment), n.N, n.token).Scan(&tried)
 		switch {
 		case errors.Is(err, sql.ErrNoRows): // another has it

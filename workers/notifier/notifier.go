@@ -168,7 +168,7 @@ func (n *Notifier) tell(ctx context.Context, s Subscriber, v store.Notification)
 		return fault
 	}
 	n.count(s.Name, string(o))
-	fields := []zap.Field{zap.String("subscriber", s.Name), zap.String("shipment", string(v.Shipment)), zap.String("event", v.ID), zap.Int("tries", v.Tries), zap.String("reason", protocol.Words(err))}
+	fields := []zap.Field{zap.String("subscriber", s.Name), zap.String("shipment", string(v.Shipment)), zap.String("event", v.ID), zap.Int("tries", v.Tries+1), zap.String("reason", protocol.Words(err))}
 	switch o {
 	case store.Disabled:
 		n.Log.Error("subscriber_disabled", append(fields, zap.String("next", "waybill-admin subscribers enable "+s.Name))...)
@@ -187,7 +187,7 @@ func (n *Notifier) count(subscriber, outcome string) {
 }
 
 func refusal(s Subscriber, v store.Notification, err error) store.Refusal {
-	r := store.Refusal{Reason: protocol.Words(err), Wait: after(v.Tries), Gone: notify.Gone(err), GiveUp: s.GiveUp}
+	r := store.Refusal{Reason: protocol.Words(err), Wait: after(v.Tries + 1), Gone: notify.Gone(err), GiveUp: s.GiveUp}
 	var app *temporal.ApplicationError
 	if protocol.FaultOf(err) == protocol.Throttled && errors.As(err, &app) {
 		r.Pause = app.NextRetryDelay()
