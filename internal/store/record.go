@@ -151,6 +151,13 @@ func (s *Store) putReferences(ctx context.Context, t *sql.Tx, e Entry) error {
 			string(r.Kind), string(r.Carrier), r.Value, string(e.View.Shipment), span[0], span[1]); err != nil {
 			return err
 		}
+		if r.Carrier == "" {
+			continue
+		}
+		// Known without a carrier it is asked about at none, and answered for by all.
+		if _, err := t.ExecContext(ctx, `DELETE FROM refs WHERE kind = $1 AND value = $2 AND shipment = $3 AND carrier = ''`, string(r.Kind), r.Value, string(e.View.Shipment)); err != nil {
+			return err
+		}
 	}
 	return s.redrive(ctx, t, e.References)
 }

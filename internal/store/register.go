@@ -34,19 +34,32 @@ func (s *Store) Register(ctx context.Context, id freight.ShipmentID, rs []freigh
 	})
 }
 
-// has reports whether a shipment has these numbers. Asking takes no turn from those who write.
+// has reports whether a shipment has these numbers. One that it has without a carrier, and whose carrier is known now, it
+// has not. Asking takes no turn from those who write.
 func (s *Store) has(ctx context.Context, id freight.ShipmentID, rs []freight.Reference) (bool, error) {
 	for _, r := range rs {
-		var n int
-		if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM refs WHERE kind = $1 AND value = $2 AND shipment = $3`, string(r.Kind), r.Value, string(id)).Scan(&n); err != nil || n == 0 {
+		var carrier freight.CarrierCode
+		err := s.read.QueryRowContext(ctx, `SELECT carrier FROM refs WHERE kind = $1 AND value = $2 AND shipment = $3 ORDER BY carrier DESC LIMIT 1`, string(r.Kind), r.Value, string(id)).Scan(&carrier)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		if carrier == "" && r.Carrier == "" && r.Kind == freight.RefTracking && err == nil {
+			r.Carrier, err = recordedCarrier(ctx, s.read, id)
+		}
+		if err != nil || carrier == "" && r.Carrier != "" {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
+// asked is a database, or a transaction in it.
+type asked interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // recordedCarrier is the carrier of a shipment as it was last recorded; "" where none is known.
-func recordedCarrier(ctx context.Context, t *sql.Tx, id freight.ShipmentID) (freight.CarrierCode, error) {
+func recordedCarrier(ctx context.Context, t asked, id freight.ShipmentID) (freight.CarrierCode, error) {
 	var text string
 	err := t.QueryRowContext(ctx, `SELECT view FROM views WHERE shipment = $1`, string(id)).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -75,14 +88,14 @@ func taught(scan freight.Scan, refs []freight.Reference) (rs []freight.Reference
 	return rs
 }
 
-// learn registers what scans teach of their shipments. A number that is another shipment's at that time is left to it:
+// learn registers what scans teach of their shipments, and of numbers they had without a carrier whose they are. A number that is another shipment's at that time is left to it:
 // what comes under it is never guessed at.
 func (s *Store) learn(ctx context.Context, t *sql.Tx, ps []*placement) error {
 	for _, p := range ps {
 		var news []freight.Reference
 		for _, r := range taught(p.scan, p.refs) {
 			var held int
-			err := t.QueryRowContext(ctx, `SELECT count(*) FROM refs WHERE kind = $1 AND value = $2 AND (shipment = $3 OR since <= $4 AND until >= $4) AND (carrier = '' OR CAST($5 AS TEXT) = '' OR carrier = $5)`,
+			err := t.QueryRowContext(ctx, `SELECT count(*) FROM refs WHERE kind = $1 AND value = $2 AND (CAST($5 AS TEXT) = '' OR carrier = $5 OR carrier = '' AND shipment <> $3) AND (shipment = $3 OR since <= $4 AND until >= $4)`,
 				string(r.Kind), r.Value, p.shipment, stamp(p.scan.OccurredAt), string(r.Carrier)).Scan(&held)
 			if err != nil {
 				return err

@@ -75,6 +75,46 @@ func TestScanThatComesWhileItsNumberIsTaughtIsNotMissed(t *testing.T) {
 	})
 }
 
+// TestNumberWhoseCarrierBecomesKnownIsTheCarriers: known without one, it would be asked about nowhere.
+func TestNumberWhoseCarrierBecomesKnownIsTheCarriers(t *testing.T) {
+	record := func(t *testing.T, s *store.Store, n int64, carrier freight.CarrierCode) {
+		if _, err := s.Record(t.Context(), store.Entry{View: freight.View{Shipment: "acme-1", Revision: n, Stage: freight.StageTransit, Carrier: carrier}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number := []freight.Reference{ref(shipment, "", "acme-1"), ref(tracking, "", "P1")}
+	for name, tell := range map[string]func(*testing.T, *store.Store){
+		"recorded, and the number given again": func(t *testing.T, s *store.Store) {
+			record(t, s, 2, "UPS")
+			if err := s.Register(t.Context(), "acme-1", number); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"told by who accepts": func(t *testing.T, s *store.Store) {
+			admit(t, s, accepted("yes", ref(shipment, "", "acme-1"), ref(tracking, "", "P1")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Each(t, func(t *testing.T, db storetest.DB) {
+				s, clock := open(t, db)
+				record(t, s, 1, "")
+				if err := s.Register(t.Context(), "acme-1", number); err != nil {
+					t.Fatal(err)
+				}
+				tell(t, s)
+				clock.Pass(13 * time.Hour)
+				ps, err := s.TakePulls(t.Context(), store.PullQuery{Source: "ups", Kind: freight.RefTracking, Carriers: []freight.CarrierCode{"UPS"}, Silent: clock.Now().Add(-time.Hour), Span: time.Minute, Limit: 10})
+				if err != nil || len(ps) != 1 || ps[0].Carrier != "UPS" || ps[0].Number != "P1" {
+					t.Errorf("asked about %+v, %v", ps, err)
+				}
+				if a := admit(t, s, scan("other", ref(tracking, "DHL", "P1"))); a.Unmatched != 1 {
+					t.Errorf("another carrier's number: %+v", a)
+				}
+			})
+		})
+	}
+}
+
 func TestNumberThatIsRegisteredBesideIsOfTheShipmentsCarrierAndTakesWhatWaits(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, clock := open(t, db)
