@@ -5,7 +5,10 @@ import (
 	"crypto/sha1" //nolint:gosec // it is Odoo's own checksum of attachments
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"strings"
 
 	"waybill/workflows/freight"
@@ -64,6 +67,9 @@ func (s *Status) fileProof(ctx context.Context, q *protocol.ProofRequest) (filed
 
 func (s *Status) file(ctx context.Context, q protocol.ProofRequest, d freight.DocumentRef) (f filing, err error) {
 	body, mediaType, signer, err := s.Documents.Document(ctx, d.SHA256)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, rejectf("the document %s is not in the store any more: bring it in again with waybill-admin proof, and retry", d.SHA256)
+	}
 	if err != nil {
 		return f, protocol.Transient.Of(err)
 	}
@@ -81,6 +87,9 @@ func (s *Status) file(ctx context.Context, q protocol.ProofRequest, d freight.Do
 	sum := sha1.Sum(body) //nolint:gosec // see the import
 	f.checksum = hex.EncodeToString(sum[:])
 	f.id, err = load(ctx, s.Odoo, "ir.attachment", "file the proof", sh, nil)
+	if status := (*statusError)(nil); errors.As(err, &status) && status.code == http.StatusRequestEntityTooLarge {
+		return f, rejectf("the document %s has %d bytes, more than the proxy before Odoo takes: raise its limit (client_max_body_size), and retry", d.SHA256, len(body))
+	}
 	return f, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -319,18 +321,43 @@ func TestProofIsFiledThoughANewerStatusIsShown(t *testing.T) {
 func TestStatusIsShownThoughTheDocumentCannotBeRead(t *testing.T) {
 	h := newHouse(t)
 	r, id := h.claim(h.sell())
-	h.status.Documents = lostPapers{}
+	h.status.Documents = lostPapers{errors.New("the archive is shut")}
 	_, err := h.status.UpdateStatus(t.Context(), proof(r, id, 1))
 	says(t, err, protocol.Transient, "the archive is shut")
+	h.status.Documents = lostPapers{fmt.Errorf("document: %w", fs.ErrNotExist)} // it is in no backup
+	_, err = h.status.UpdateStatus(t.Context(), proof(r, id, 2))
+	says(t, err, protocol.Rejected, "not in the store any more", "waybill-admin proof")
 	if got := h.one("stock.picking", r.Picking, "x_waybill_status")["x_waybill_status"]; got != "delivered" {
 		t.Errorf("it shows %v", got)
 	}
 }
 
-type lostPapers struct{}
+// TestDocumentThatTheProxyDoesNotTakeIsForAPerson: tried for ever it would keep the status out, and all others' with it.
+func TestDocumentThatTheProxyDoesNotTakeIsForAPerson(t *testing.T) {
+	h := newHouse(t)
+	r, id := h.claim(h.sell())
+	h.status.Odoo = filesNothing{h.status.Odoo, answering(t, status(http.StatusRequestEntityTooLarge))}
+	_, err := h.status.UpdateStatus(t.Context(), proof(r, id, 1))
+	says(t, err, protocol.Rejected, "more than the proxy before Odoo takes", "client_max_body_size")
+}
 
-func (lostPapers) Document(context.Context, string) ([]byte, string, string, error) {
-	return nil, "", "", errors.New("the archive is shut")
+// filesNothing is an Odoo behind a proxy that takes no attachment.
+type filesNothing struct {
+	odoo.Caller
+	proxy odoo.Caller
+}
+
+func (f filesNothing) Call(ctx context.Context, model, method string, args []any, kw map[string]any) (any, error) {
+	if model == "ir.attachment" {
+		return f.proxy.Call(ctx, model, method, args, kw)
+	}
+	return f.Caller.Call(ctx, model, method, args, kw)
+}
+
+type lostPapers struct{ why error }
+
+func (p lostPapers) Document(context.Context, string) ([]byte, string, string, error) {
+	return nil, "", "", p.why
 }
 
 // notesOf are the notes of a shipment in the chatter of an order, oldest first.

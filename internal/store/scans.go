@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -551,8 +552,12 @@ func (s *Store) ScanCounts(ctx context.Context) (map[string]int, error) {
 	return counts[string](ctx, s, "scans")
 }
 
-// Document reads a document by the hash of its bytes.
+// Document reads a document by the hash of its bytes; fs.ErrNotExist for one that is not here, as after an older backup was
+// put back.
 func (s *Store) Document(ctx context.Context, hash string) (body []byte, mediaType, signer string, err error) {
 	err = s.read.QueryRowContext(ctx, `SELECT body, media_type, signer FROM documents WHERE sha256 = $1`, hash).Scan(&body, &mediaType, &signer)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fs.ErrNotExist
+	}
 	return body, mediaType, signer, wrap("document "+hash, err)
 }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -59,6 +60,9 @@ func TestProofThatComesLaterIsKeptAndSent(t *testing.T) {
 		got := sent(t, s, "r")["acme-1"]
 		if len(got) != 2 || len(got[1].Documents) != 1 || got[1].Documents[0].SHA256 != "abc" {
 			t.Fatalf("sent %+v", got)
+		}
+		if _, _, _, err := s.Document(t.Context(), "abd"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a document that is not there: %v", err)
 		}
 		body, media, signer, err := s.Document(t.Context(), "abc")
 		if err != nil || string(body) != "\xff\xd8\x00!" || media != "image/jpeg" || signer != "A. Receiver" {
