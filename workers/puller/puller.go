@@ -323,7 +323,8 @@ func (p *Puller) accept(ctx context.Context, d store.Delivery) (outcome string, 
 	return taken, nil
 }
 
-// about reports whether a delivery tells of a number, and of no other of its kind.
+// about reports whether a delivery tells of a number, and of no other of its kind. What a story would not take is an error:
+// no bridge has looked at it.
 func (p *Puller) about(d store.Delivery, kind freight.ReferenceKind, number string) (bool, error) {
 	c, err := p.Connectors.Connector(d.Source)
 	if err != nil {
@@ -332,6 +333,12 @@ func (p *Puller) about(d store.Delivery, kind freight.ReferenceKind, number stri
 	in, err := connectors.Read(c, d)
 	if err != nil {
 		return false, err
+	}
+	for _, i := range in {
+		i.Scan.Number = 1 // it has its own once it is filed
+		if err := i.Scan.Check(); err != nil {
+			return false, err
+		}
 	}
 	strange := slices.ContainsFunc(in, func(i store.Incoming) bool {
 		return !slices.ContainsFunc(i.References, func(r freight.Reference) bool { return r.Kind == kind && r.Value == number })

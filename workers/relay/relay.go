@@ -229,8 +229,7 @@ func (r *Relay) connector(source string) (connectors.Connector, error) {
 
 // filePart files deliveries in one transaction. If the database refuses one of them, each is filed alone.
 func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err error) {
-	ds, fs, err := r.readable(ctx, part)
-	n = len(part) - len(ds)
+	ds, fs, n, err := r.readable(ctx, part)
 	as, fault := r.Store.AdmitAll(ctx, fs)
 	if !errors.Is(fault, store.ErrRefused) {
 		return n + r.tally(ds, as), errors.Join(err, fault)
@@ -246,25 +245,31 @@ func (r *Relay) filePart(ctx context.Context, part []store.Delivery) (n int, err
 	return n, err
 }
 
-// readable decodes deliveries, and buries those that cannot be.
-func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, err error) {
+// readable decodes deliveries, and settles those that need no filing: it starts what loads release, and buries what cannot
+// be read. settled counts these alone: one whose shipment cannot be started waits.
+func (r *Relay) readable(ctx context.Context, part []store.Delivery) (ds []store.Delivery, fs []store.Filing, settled int, err error) {
+	done := func(fault error) {
+		if err = errors.Join(err, fault); fault == nil {
+			settled++
+		}
+	}
 	for _, d := range part {
 		c, missing := r.connector(d.Source)
 		if missing != nil {
 			continue
 		}
 		if load, fault := loadOf(c, d); load != nil || fault != nil {
-			err = errors.Join(err, r.release(ctx, d, c, load, fault))
+			done(r.release(ctx, d, c, load, fault))
 			continue
 		}
 		in, fault := connectors.Read(c, d)
 		if fault != nil {
-			err = errors.Join(err, r.bury(ctx, d, c.ID(), fault))
+			done(r.bury(ctx, d, c.ID(), fault))
 			continue
 		}
 		ds, fs = append(ds, d), append(fs, store.Filing{Delivery: d.Seq, Connector: c.ID(), Scans: in})
 	}
-	return ds, fs, err
+	return ds, fs, settled, err
 }
 
 // loadOf is the load that a delivery releases; nil for none.

@@ -25,7 +25,8 @@ type Unmatched struct {
 	Metrics  *UnmatchedMetrics // nil: none
 	Now      func() time.Time
 
-	told map[string]telling
+	told  map[string]telling
+	shown map[string]bool // the sources whose figures say that something waits
 }
 
 // UnmatchedMetrics are the figures of what no shipment took.
@@ -92,20 +93,26 @@ func (u *Unmatched) Look(ctx context.Context) error {
 		return fmt.Errorf("relay: %w", err)
 	}
 	if u.told == nil {
-		u.told = map[string]telling{}
+		u.told, u.shown = map[string]telling{}, map[string]bool{}
 	}
 	waits := map[string]bool{}
 	var faults []error
 	for _, b := range bs {
 		waits[b.Source] = true
 		u.Metrics.show(b, now)
+		u.shown[b.Source] = true
 		if was := u.told[b.Source]; was.Backlog != b || now.Sub(was.at) >= retellEvery {
 			faults = append(faults, u.tell(ctx, b, now))
 		}
 	}
-	for source := range u.told {
+	for source := range u.shown {
 		if !waits[source] {
 			u.Metrics.show(store.Backlog{Source: source}, now)
+			delete(u.shown, source)
+		}
+	}
+	for source := range u.told {
+		if !waits[source] {
 			faults = append(faults, u.settled(ctx, source))
 		}
 	}

@@ -229,18 +229,19 @@ func (s *Scout) payments(ctx context.Context) error {
 		moves[i] = u.Move
 		byMove[u.Move] = u
 	}
+	seen := time.Now() // before the look: a stale answer must not outvote what another has read meanwhile
 	ps, err := s.Money.Payments(ctx, moves)
 	if err != nil {
 		return err
 	}
 	var faults []error
 	for _, p := range ps {
-		faults = append(faults, s.tell(ctx, byMove[p.Move], p))
+		faults = append(faults, s.tell(ctx, byMove[p.Move], p, seen))
 	}
 	return errors.Join(faults...)
 }
 
-func (s *Scout) tell(ctx context.Context, u store.Unsettled, p freight.Payment) error {
+func (s *Scout) tell(ctx context.Context, u store.Unsettled, p freight.Payment, seen time.Time) error {
 	said, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("payment of %s: %w", u.Shipment, err)
@@ -248,7 +249,7 @@ func (s *Scout) tell(ctx context.Context, u store.Unsettled, p freight.Payment) 
 	if string(said) == u.Told || p.State == freight.InvoicePosted && u.Told == "" {
 		return nil
 	}
-	p.SeenAt = time.Now()
+	p.SeenAt = seen
 	if err := unlessGone(protocol.PaymentSeen.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(u.Shipment), p)); err != nil {
 		return err
 	}
