@@ -37,7 +37,7 @@ func TestSourceThatFloodsDoesNotKeepOthersOutOfTheNextGroup(t *testing.T) {
 		if err != nil || len(ds) != 1 {
 			t.Fatal(ds, err)
 		}
-		if place := ds[0].Seq; place > flood/2 { // two groups of 128 may be on their way at once
+		if place := ds[0].Seq; place > 3*flood/4 { // groups of 128, of which another may overtake the one that it is in
 			t.Errorf("the other source's delivery became number %d behind %d that had come before it", place, flood)
 		}
 	})
