@@ -80,7 +80,7 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 func (t karrioTracker) base() Reading {
 	r := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}}
 	r.References = []freight.Reference{{Kind: freight.RefOrder, Value: string(t.Info.Order)}}
-	r.Parcels.Of = t.Info.Packages.count()
+	r.Parcels = Parcels{Of: t.Info.Packages.count(), Tracked: true}
 	return r
 }
 

@@ -41,6 +41,7 @@ type Parcels struct {
 	Of        int  // parcels in the shipment
 	Delivered int  // of them, as this delivery shows
 	Whole     bool // the statement is about the shipment, not about one of its parcels
+	Tracked   bool // each has a tracking number, and a statement that names no parcel is about that of its own number
 }
 
 // Evidence is what a partner gives to prove a delivery.
@@ -235,7 +236,11 @@ func (e *Explained) unclassified(why freight.Reason, surprise string) {
 // a name, else a part. A shipment that has but one parcel is meant as a whole.
 func (e *Explained) parcels() {
 	p, s := e.Reading.Parcels, &e.Scan
-	if name := e.Reading.Parcel; p.Of != 1 && !p.Whole && !strings.Contains(name, ",") {
+	name := e.Reading.Parcel
+	if name == "" && p.Tracked && p.Of > 1 {
+		name = e.Reading.number()
+	}
+	if p.Of != 1 && !p.Whole && !strings.Contains(name, ",") {
 		s.Parcel = freight.ParcelID(cut(name, maxValue))
 	}
 	if s.Milestone != freight.Delivered || s.Classifier != freight.Actual || p.Of <= 1 {
@@ -251,6 +256,17 @@ func (e *Explained) parcels() {
 	case s.Parcel == "":
 		s.Milestone = freight.PartiallyDelivered
 	}
+}
+
+// number is the tracking number that a statement comes under; "" for none. Of two, as where the carrier has a second to
+// tell numbers apart that it gives again, it is the one on the label.
+func (r Reading) number() (n string) {
+	for _, ref := range r.Identity {
+		if ref.Kind == freight.RefTracking {
+			n = strings.TrimSpace(ref.Value)
+		}
+	}
+	return n
 }
 
 // The types of file that are kept as evidence, as their first bytes tell.
