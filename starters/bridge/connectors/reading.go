@@ -378,6 +378,9 @@ func (e *Explained) key() string {
 		s.OccurredAt = time.Time{} // ours
 	}
 	s.Precision, s.Place, s.Parcel, s.Leg = "", freight.Location{}, "", freight.Position{} // the reading has them as they were told
+	if s.ZoneSource == freight.ZoneFromCarrier {
+		s.ZoneSource = freight.ZoneFromLocation // so it was called when the first keys were made
+	}
 	r := e.Reading
 	about := append(slices.Clone(r.Identity),
 		freight.Reference{Kind: "place", Value: r.Place.String()}, freight.Reference{Kind: "told", Value: r.At.Raw},
