@@ -63,6 +63,7 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 			status = t.Status // of the newest, which Karrio puts first
 		}
 		r.Codes, r.Why = []string{join(t.Carrier, e.Code), status}, []string{e.Reason}
+		r.Finest = finest(status, e.Reason)
 		told := e.Instant
 		if told == "" {
 			told = strings.TrimSpace(e.Date + " " + e.Time)

@@ -18,6 +18,7 @@ import (
 type Reading struct {
 	Pointer    string   // where it stands in the delivery, RFC 6901; "" for all of it
 	Codes      []string // the most telling first: the first that the table has counts, the first that is not empty is kept
+	Finest     string   // a code with its reason, or with none: it goes before Codes where the table has it; what tells it is in these
 	Also       []string // what a second field says of the same; if one of the two is delivery, both must be
 	Why        []string // codes for the reason, the most telling first
 	At         Moment
@@ -63,7 +64,7 @@ func (b *Batch) estimate(r Reading, pointer, code string, eta Moment) {
 	if !eta.Told() || !r.At.Told() {
 		return
 	}
-	r.Pointer, r.Codes, r.Also, r.Why, r.Evidence = pointer, []string{code}, nil, nil, nil
+	r.Pointer, r.Codes, r.Finest, r.Also, r.Why, r.Evidence = pointer, []string{code}, "", nil, nil, nil
 	r.Classifier, r.ETA = freight.Estimated, eta
 	b.Readings = append(b.Readings, r)
 }
@@ -198,7 +199,7 @@ func (p Partner) classify(e *Explained) {
 		e.because(freight.ReasonRetracted, "")
 		return
 	}
-	code, row, ok := p.find(r.Codes)
+	code, row, ok := p.find(append([]string{r.Finest}, r.Codes...))
 	if !ok {
 		e.unclassified(freight.ReasonCodeUnknown, fmt.Sprintf("code %q is not in mapping %s", strings.Join(r.Codes, ", "), p.ID()))
 		return
