@@ -41,11 +41,14 @@ func (p *placement) byNumber() bool {
 	return tracked && !meant && p.scan.Invoice == nil && p.scan.Milestone != freight.TenderAccepted && p.scan.Milestone != freight.TenderDeclined
 }
 
-// trackingNumbers are those of shipments, by shipment.
+// trackingNumbers are those of shipments, by shipment. One that is its PRO number or bill of lading too, as where a person
+// copied it to where Odoo keeps tracking numbers, is the whole shipment's.
 func trackingNumbers(ctx context.Context, t *sql.Tx, ids []string) (map[string][]trackingNumber, error) {
 	numbers := map[string][]trackingNumber{}
 	for part := range slices.Chunk(ids, scansAtOnce) {
-		rows, err := t.QueryContext(ctx, `SELECT value, carrier, shipment, since, until FROM refs WHERE kind = '`+string(freight.RefTracking)+`' AND shipment IN (`+places(1, len(part), 1)+`) ORDER BY value`, anys(part)...)
+		rows, err := t.QueryContext(ctx, `SELECT value, carrier, shipment, since, until FROM refs r WHERE kind = $1 AND shipment IN (`+places(4, len(part), 1)+`)
+			AND NOT EXISTS (SELECT 1 FROM refs w WHERE w.shipment = r.shipment AND w.value = r.value AND w.kind IN ($2, $3)) ORDER BY value`,
+			append([]any{string(freight.RefTracking), string(freight.RefPRO), string(freight.RefBOL)}, anys(part)...)...)
 		if _, err = all(rows, err, func(r *sql.Rows) (n trackingNumber, err error) {
 			err = r.Scan(&n.value, &n.carrier, &n.shipment, &n.since, &n.until)
 			numbers[n.shipment] = append(numbers[n.shipment], n)

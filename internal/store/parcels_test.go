@@ -50,6 +50,8 @@ func TestScanUnderOneOfSeveralTrackingNumbersIsAboutThatParcel(t *testing.T) {
 		"our shipment, by its sender's own word":     {three, delivered("k", mine, ref(tracking, "", "P2")), "", 0, freight.Pieces{}},
 		"the PRO number":                             {append(three, ref(pro, "UPS", "77")), delivered("k", ref(pro, "", "77")), "", 0, freight.Pieces{}},
 		"the bill of lading":                         {append(three, ref(bol, "", "B1")), delivered("k", ref(bol, "", "B1")), "", 0, freight.Pieces{}},
+		"one that has a PRO number's copy beside it": {[]freight.Reference{three[0], ref(pro, "UPS", "77"), ref(tracking, "", "77")}, delivered("k", ref(tracking, "", "P1")), "", 0, freight.Pieces{}},
+		"a PRO number's copy":                        {append(three, ref(pro, "UPS", "77"), ref(tracking, "", "77")), delivered("k", ref(tracking, "", "77")), "", 0, freight.Pieces{}},
 		"a parcel that its sender names otherwise":   {three, parcel(delivered("k", ref(tracking, "", "P2")), "2"), "2", 0, freight.Pieces{}},
 		"a parcel that its sender names by number":   {three, parcel(delivered("k", ref(tracking, "", "P2")), "P2"), "P2", 3, alone},
 		"the last, by a sender who counts them all":  {three, counted(delivered("k", ref(tracking, "", "P2")), freight.Pieces{Delivered: 3, Expected: 3}), "", 0, freight.Pieces{Delivered: 3, Expected: 3}},
