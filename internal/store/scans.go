@@ -370,10 +370,13 @@ func leave(ctx context.Context, t *sql.Tx, ps []*placement) error {
 	return nil
 }
 
-// number gives each scan the next number of its shipment, and learns from it. Shipments are taken in one order, so that two
-// who number wait for each other and not in a circle; scans of a shipment keep theirs.
+// number gives each scan the next number of its shipment, names its parcel, and learns from it. Shipments are taken in one
+// order, so that two who number wait for each other and not in a circle; scans of a shipment keep theirs.
 func (s *Store) number(ctx context.Context, t *sql.Tx, found []*placement) error {
 	slices.SortStableFunc(found, func(a, b *placement) int { return strings.Compare(a.shipment, b.shipment) })
+	if err := nameParcels(ctx, t, found); err != nil {
+		return err
+	}
 	for _, p := range found {
 		if p.scan.Invoice != nil {
 			if err := s.claimInvoice(ctx, t, p.shipment, &p.scan); err != nil {

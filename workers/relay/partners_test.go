@@ -326,12 +326,22 @@ func (e *edge) proves(name string, s sender) {
 		e.Errorf("poison: %+v", a)
 	}
 	e.once(r)
-	if d := e.kept(name); d.State != store.Dead || d.Reason == "" || d.Connector != name+"@1" || string(d.Body) != poison {
+	if d := e.kept(name); d.State != store.Dead || d.Reason == "" || d.Connector != e.version(name) || string(d.Body) != poison {
 		e.Errorf("poison is %+v", d)
 	}
 	if ds, err := e.store.Deliveries(e.Context(), "", name, 10); err != nil || len(ds) != 3 {
 		e.Errorf("%d are kept, want two and the poison; %v", len(ds), err)
 	}
+}
+
+// version is the one that reads a source, as easypost@1.
+func (e *edge) version(name string) string {
+	e.Helper()
+	c, err := e.sources.Connector(name)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return c.ID()
 }
 
 // reached holds that a shipment has heard a partner's statements, each once, and what is kept says who read them.
@@ -340,12 +350,12 @@ func (e *edge) reached(name string, id freight.ShipmentID, s sender) {
 	var heard []freight.Milestone
 	for _, d := range e.deliveries(name) {
 		fs, err := e.store.FiledFrom(e.Context(), d.Seq)
-		if err != nil || d.State != store.Done || d.Connector != name+"@1" {
+		if err != nil || d.State != store.Done || d.Connector != e.version(name) {
 			e.Errorf("%+v, %v", d, err)
 		}
 		for _, f := range fs {
 			heard = append(heard, f.Scan.Milestone)
-			if f.State != "sent" || f.Shipment != id || f.Connector != name+"@1" || f.Scan.Carrier != s.known.Carrier && s.known.Carrier != "" {
+			if f.State != "sent" || f.Shipment != id || f.Connector != e.version(name) || f.Scan.Carrier != s.known.Carrier && s.known.Carrier != "" {
 				e.Errorf("%+v", f)
 			}
 		}
@@ -355,6 +365,58 @@ func (e *edge) reached(name string, id freight.ShipmentID, s sender) {
 	}
 	if got := e.temporal.story(id); len(got.heard) != len(s.heard) || len(got.gaps) > 0 {
 		e.Errorf("the shipment hears %v; gaps %v", got.heard, got.gaps)
+	}
+}
+
+// TestEachPartnersLastNumberDeliversTheShipment: who tracks by number knows one parcel, and a shipment under several is
+// billed for none of them before the last, however many pieces Odoo has released.
+func TestEachPartnersLastNumberDeliversTheShipment(t *testing.T) {
+	for name, s := range senders {
+		if !slices.Contains(s.heard, freight.Delivered) {
+			continue
+		}
+		for n := 1; n <= 3; n++ {
+			t.Run(fmt.Sprintf("%s with %d", name, n), func(t *testing.T) {
+				newEdge(newWorld(t, storetest.SQLite(t))).deliversInParts(name, s, n)
+			})
+		}
+	}
+}
+
+// deliversInParts has a partner tell, number by number, that n parcels were delivered.
+func (e *edge) deliversInParts(name string, s sender, n int) {
+	e.Helper()
+	e.temporal.start("acme-1")
+	var numbers []freight.Reference
+	for i := range n {
+		numbers = append(numbers, tracking(s.known.Carrier, s.known.Value+strconv.Itoa(i)))
+	}
+	e.record(store.Entry{View: freight.View{Shipment: "acme-1", Revision: 1}, References: numbers})
+	r := e.relay("r")
+	r.Connectors = e.sources
+	story := freight.Shipment{Release: freight.Release{Pieces: 5}, Stage: freight.StageTransit, Since: e.clock.Now()}
+	for i, number := range numbers {
+		if a := e.send(name, strings.ReplaceAll(s.whole, s.known.Value, number.Value), agreed); a.status >= 300 {
+			e.Fatalf("answered %+v", a)
+		}
+		e.once(r)
+		fs, err := e.store.FiledFrom(e.Context(), e.kept(name).Seq)
+		if err != nil || len(fs) == 0 {
+			e.Fatal(fs, err)
+		}
+		for _, f := range fs {
+			if want := freight.ParcelID(number.Value); f.Shipment != "acme-1" || n > 1 && (f.Scan.Parcel != want || f.Scan.Numbered != n) || n == 1 && f.Scan.Parcel != "" {
+				e.Errorf("%s is of parcel %q of %d, shipment %q", f.Scan.Milestone, f.Scan.Parcel, f.Scan.Numbered, f.Shipment)
+			}
+			story.Journey.Apply(f.Scan)
+		}
+		short := ""
+		if i < n-1 {
+			short = fmt.Sprintf("%d of %d pieces", i+1, n)
+		}
+		if story.Delivered() != (i == n-1) || story.Shortage() != short {
+			e.Errorf("after %d of %d numbers delivered is %v, short %q", i+1, n, story.Delivered(), story.Shortage())
+		}
 	}
 }
 

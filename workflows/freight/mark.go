@@ -19,6 +19,7 @@ type Mark struct {
 	Assumed    bool        `json:"assumed,omitzero"` // the zone of At is a guess
 	Place      Location    `json:"place,omitzero"`
 	Parcel     ParcelID    `json:"parcel,omitzero"`
+	Numbered   int         `json:"numbered,omitzero"` // as of its scan
 	Leg        Position    `json:"leg,omitzero"`
 	Stop       Position    `json:"stop,omitzero"`
 	Pieces     Pieces      `json:"pieces,omitzero"` // with a delivery
@@ -33,7 +34,7 @@ const hashKept = 12
 func markOf(s Scan) Mark {
 	m := Mark{
 		Milestone: s.Milestone, At: s.OccurredAt.UTC(), Key: s.Key, Source: s.Source, Reason: s.Reason, FaultParty: s.FaultParty, Carrier: s.Carrier,
-		Precision: s.Precision, Assumed: s.ZoneSource == ZoneAssumedUTC, Place: s.Place, Parcel: s.Parcel, Leg: s.Leg, Stop: s.Stop,
+		Precision: s.Precision, Assumed: s.ZoneSource == ZoneAssumedUTC, Place: s.Place, Parcel: s.Parcel, Numbered: s.Numbered, Leg: s.Leg, Stop: s.Stop,
 		Quantities: slices.Clone(s.Quantities), Statement: s.Statement,
 	}
 	if s.Milestone == Delivered {
@@ -60,7 +61,7 @@ func compareMarks(a, b Mark) int {
 		cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.FaultParty, b.FaultParty), cmp.Compare(a.Carrier, b.Carrier), cmp.Compare(a.Precision, b.Precision),
 		cmp.Compare(sign(a.Assumed), sign(b.Assumed)), comparePlaces(a.Place, b.Place), comparePositions(a.Leg, b.Leg), comparePositions(a.Stop, b.Stop),
 		cmp.Compare(a.Pieces.Delivered, b.Pieces.Delivered), cmp.Compare(a.Pieces.Expected, b.Pieces.Expected), cmp.Compare(a.Pieces.Unit, b.Pieces.Unit),
-		slices.CompareFunc(a.Quantities, b.Quantities, compareQuantities), slices.Compare(a.Proof, b.Proof), cmp.Compare(a.Statement, b.Statement),
+		slices.CompareFunc(a.Quantities, b.Quantities, compareQuantities), slices.Compare(a.Proof, b.Proof), cmp.Compare(a.Statement, b.Statement), cmp.Compare(a.Numbered, b.Numbered),
 	)
 }
 

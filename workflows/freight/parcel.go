@@ -70,13 +70,15 @@ func (j Journey) wholly() bool {
 }
 
 // Tally counts what is delivered against what there is; zero where nothing is delivered, or nobody counts. Parcels are
-// counted where they are told apart, against as many as are known, were announced, or were released, whichever is most.
+// counted where they are told apart, against as many as are known, were announced, or were released, whichever is most;
+// where their tracking numbers tell them apart, as many as have one stand for what was released.
 func (j Journey) Tally(released int) Pieces {
 	if j.wholly() {
 		return j.Pieces
 	}
-	parcels, stops := map[ParcelID]bool{}, map[int]bool{}
+	parcels, stops, numbered := map[ParcelID]bool{}, map[int]bool{}, 0
 	for _, m := range j.deliveries() {
+		numbered = max(numbered, m.Numbered)
 		if m.Parcel != "" {
 			parcels[m.Parcel] = true
 		} else {
@@ -89,7 +91,7 @@ func (j Journey) Tally(released int) Pieces {
 	if len(parcels) == 0 {
 		return Pieces{}
 	}
-	return Pieces{Delivered: len(parcels), Expected: max(len(j.Parcels), j.announced(), released)}
+	return Pieces{Delivered: len(parcels), Expected: max(len(j.Parcels), j.announced(), cmp.Or(numbered, released))}
 }
 
 // announced is how many parcels their deliveries say there are.
@@ -145,13 +147,13 @@ func (j Journey) firstDelivery() (at time.Time) {
 
 // allAre reports whether something has happened to all of the freight, parcel by parcel where it is told of these.
 func (j Journey) allAre(m Milestone) bool {
-	parcels := map[ParcelID]bool{}
+	parcels, all := map[ParcelID]bool{}, len(j.Parcels)
 	for _, k := range j.Live() {
 		if k.Milestone == m {
-			parcels[k.Parcel] = true
+			parcels[k.Parcel], all = true, max(all, k.Numbered)
 		}
 	}
-	return parcels[""] || len(parcels) > 0 && len(parcels) >= len(j.Parcels)
+	return parcels[""] || len(parcels) > 0 && len(parcels) >= all
 }
 
 // Delivered reports whether the freight is delivered: all pieces by the customer's policy, or as many as a person says

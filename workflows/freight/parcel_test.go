@@ -31,6 +31,13 @@ func takeBack(m freight.Milestone, minutes int) freight.Scan {
 	return s
 }
 
+// numbered is a scan about the one of n parcels that has this tracking number.
+func numbered(p freight.ParcelID, n int, s freight.Scan) freight.Scan {
+	s = of(p, s)
+	s.Numbered = n
+	return s
+}
+
 func fold(scans ...freight.Scan) (j freight.Journey) {
 	for _, s := range scans {
 		j.Apply(s)
@@ -69,20 +76,25 @@ func TestFirstParcelDeliversTheShipmentOnlyWhereThePolicySaysSo(t *testing.T) {
 		first    bool
 		shortage string
 	}{
-		"nothing":                                  {2, nil, false, false, ""},
-		"the shipment as such":                     {2, []freight.Scan{said(freight.Delivered, 5)}, true, true, ""},
-		"the shipment, but fewer pieces":           {2, []freight.Scan{whole(5, 1, 2)}, false, true, "1 of 2 pieces"},
-		"the first of two that were released":      {2, []freight.Scan{a}, false, true, "1 of 2 pieces"},
-		"both":                                     {2, []freight.Scan{a, b}, true, true, ""},
-		"the first, and another was only labelled": {0, []freight.Scan{a, of("B", said(freight.LabelCreated, 1))}, false, true, "1 of 2 pieces"},
-		"the first, which says there are three":    {0, []freight.Scan{counted, b}, false, true, "2 of 3 pieces"},
-		"the same parcel twice":                    {2, []freight.Scan{a, of("A", said(freight.Delivered, 9))}, false, true, "1 of 2 pieces"},
-		"one that is estimated":                    {1, []freight.Scan{func() freight.Scan { s := a; s.Classifier = freight.Estimated; return s }()}, false, false, ""},
-		"the end of a leg that is not the last":    {1, []freight.Scan{leg(1, 2, 5)}, false, false, ""},
-		"the end of the last leg":                  {1, []freight.Scan{leg(1, 2, 5), leg(2, 2, 9)}, true, true, ""},
-		"one of two stops":                         {1, []freight.Scan{stop(1, 2, 5)}, false, true, "1 of 2 stops"},
-		"both stops":                               {1, []freight.Scan{stop(2, 2, 5), stop(1, 2, 9)}, true, true, ""},
-		"parcel by parcel, then all of it":         {9, []freight.Scan{a, said(freight.Delivered, 70)}, true, true, ""},
+		"nothing":                                   {2, nil, false, false, ""},
+		"the shipment as such":                      {2, []freight.Scan{said(freight.Delivered, 5)}, true, true, ""},
+		"the shipment, but fewer pieces":            {2, []freight.Scan{whole(5, 1, 2)}, false, true, "1 of 2 pieces"},
+		"the first of two that were released":       {2, []freight.Scan{a}, false, true, "1 of 2 pieces"},
+		"both":                                      {2, []freight.Scan{a, b}, true, true, ""},
+		"the first, and another was only labelled":  {0, []freight.Scan{a, of("B", said(freight.LabelCreated, 1))}, false, true, "1 of 2 pieces"},
+		"the first, which says there are three":     {0, []freight.Scan{counted, b}, false, true, "2 of 3 pieces"},
+		"the same parcel twice":                     {2, []freight.Scan{a, of("A", said(freight.Delivered, 9))}, false, true, "1 of 2 pieces"},
+		"one that is estimated":                     {1, []freight.Scan{func() freight.Scan { s := a; s.Classifier = freight.Estimated; return s }()}, false, false, ""},
+		"the end of a leg that is not the last":     {1, []freight.Scan{leg(1, 2, 5)}, false, false, ""},
+		"the end of the last leg":                   {1, []freight.Scan{leg(1, 2, 5), leg(2, 2, 9)}, true, true, ""},
+		"one of two stops":                          {1, []freight.Scan{stop(1, 2, 5)}, false, true, "1 of 2 stops"},
+		"both stops":                                {1, []freight.Scan{stop(2, 2, 5), stop(1, 2, 9)}, true, true, ""},
+		"parcel by parcel, then all of it":          {9, []freight.Scan{a, said(freight.Delivered, 70)}, true, true, ""},
+		"the first of three numbers":                {5, []freight.Scan{numbered("A", 3, a)}, false, true, "1 of 3 pieces"},
+		"two of three numbers, one piece released":  {1, []freight.Scan{numbered("A", 3, a), numbered("B", 3, b)}, false, true, "2 of 3 pieces"},
+		"both numbers, of five pieces released":     {5, []freight.Scan{numbered("A", 2, a), numbered("B", 2, b)}, true, true, ""},
+		"both numbers, and a third since":           {5, []freight.Scan{numbered("A", 2, a), numbered("B", 2, b), numbered("C", 3, said(freight.PickedUp, 2))}, false, true, "2 of 3 pieces"},
+		"both numbers, of three that are announced": {0, []freight.Scan{numbered("A", 2, counted), numbered("B", 2, b)}, false, true, "2 of 3 pieces"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := released(tt.pieces, tt.scans...)
@@ -97,6 +109,18 @@ func TestFirstParcelDeliversTheShipmentOnlyWhereThePolicySaysSo(t *testing.T) {
 				t.Errorf("by its first parcel: %v, want %v", s.Delivered(), tt.first)
 			}
 		})
+	}
+}
+
+func TestShipmentIsNotReturnedOrLostWithTheFirstOfItsNumbers(t *testing.T) {
+	for m, status := range map[freight.Milestone]freight.Status{freight.Returned: freight.StatusReturned, freight.Lost: freight.StatusLost} {
+		first, second := numbered("A", 2, said(m, 5)), numbered("B", 2, said(m, 6))
+		if j := fold(said(freight.PickedUp, 1), first); j.Status() != freight.StatusInTransit {
+			t.Errorf("one of two %s: shown as %s", m, j.Status())
+		}
+		if j := fold(said(freight.PickedUp, 1), first, second); j.Status() != status {
+			t.Errorf("both %s: shown as %s", m, j.Status())
+		}
 	}
 }
 
@@ -249,7 +273,7 @@ func oracle(scans []freight.Scan, pieces int) bool {
 		}
 		return true
 	}
-	done, known, announced, whole := map[freight.ParcelID]bool{}, map[freight.ParcelID]bool{}, 0, false
+	done, known, announced, whole, numbers := map[freight.ParcelID]bool{}, map[freight.ParcelID]bool{}, 0, false, 0
 	for _, s := range scans {
 		if s.Parcel != "" {
 			known[s.Parcel] = true
@@ -262,7 +286,10 @@ func oracle(scans []freight.Scan, pieces int) bool {
 			continue
 		}
 		done[s.Parcel] = true
-		announced = max(announced, s.Pieces.Expected)
+		announced, numbers = max(announced, s.Pieces.Expected), max(numbers, s.Numbered)
+	}
+	if numbers > 0 {
+		pieces = numbers
 	}
 	return whole || len(done) > 0 && len(done) >= max(len(known), announced, pieces)
 }
@@ -287,6 +314,8 @@ func shipped(t *rapid.T, least, most int) []freight.Scan {
 			s.Milestone = freight.Unclassified
 		case kind == 2 && s.Parcel != "":
 			s.Pieces = freight.Pieces{Delivered: 1, Expected: rapid.IntRange(1, 5).Draw(t, "pieces")}
+		case kind == 3 && s.Parcel != "":
+			s.Numbered = rapid.IntRange(2, 4).Draw(t, "numbers")
 		}
 		if s.Milestone == freight.DocumentReceived || s.Milestone == freight.Delivered && minute%2 == 0 {
 			s.Documents = []freight.DocumentRef{{Kind: freight.DocumentPOD, SHA256: fmt.Sprint("hash of document ", minute%3), Signed: minute%5 == 0}}

@@ -169,7 +169,8 @@ type Scan struct {
 
 	Precision  Precision  `json:"precision,omitzero"`
 	Place      Location   `json:"place,omitzero"`
-	Parcel     ParcelID   `json:"parcel,omitzero"` // the one it is about; "" for all of the shipment
+	Parcel     ParcelID   `json:"parcel,omitzero"`   // the one it is about; "" for all of the shipment
+	Numbered   int        `json:"numbered,omitzero"` // how many tracking numbers the shipment has, where Parcel is one of them; else 0
 	Leg        Position   `json:"leg,omitzero"`
 	Stop       Position   `json:"stop,omitzero"`
 	Quantities []Quantity `json:"quantities,omitempty"`
@@ -237,6 +238,8 @@ func (s Scan) checkParts() error {
 		return fmt.Errorf("%d quantities, at most %d", len(s.Quantities), quantitiesPerScan)
 	case s.Pieces.Delivered < 0 || s.Pieces.Expected < 0 || s.Pieces.Delivered > most || s.Pieces.Expected > most:
 		return fmt.Errorf("%d of %d pieces: want 0 to %d", s.Pieces.Delivered, s.Pieces.Expected, most)
+	case s.Numbered < 0 || s.Numbered > most:
+		return fmt.Errorf("one of %d numbered parcels: want 0 to %d", s.Numbered, most)
 	case s.Retracts != nil:
 		return s.Retracts.Check()
 	}

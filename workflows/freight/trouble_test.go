@@ -150,6 +150,7 @@ func TestPartsOfAScanAreCheckedAndBounded(t *testing.T) {
 		"stop -1":                func(s *freight.Scan) { s.Stop.N = -1 },
 		"precision of a week":    func(s *freight.Scan) { s.Precision = "week" },
 		"-1 pieces":              func(s *freight.Scan) { s.Pieces.Delivered = -1 },
+		"-1 numbers":             func(s *freight.Scan) { s.Numbered = -1 },
 		"a billion pieces":       func(s *freight.Scan) { s.Pieces.Expected = 1e9 },
 		"eleven quantities":      func(s *freight.Scan) { s.Quantities = make([]freight.Quantity, 11) },
 		"a long parcel":          func(s *freight.Scan) { s.Parcel = freight.ParcelID(long) },

@@ -56,6 +56,35 @@ func TestFirstParcelOfTwoBillsNothingAndTheSecondDoes(t *testing.T) {
 	}
 }
 
+// numberedParcel is a scan about the one of n parcels that has this tracking number.
+func numberedParcel(p freight.ParcelID, n int, s freight.Scan) freight.Scan {
+	s = parcel(p, s)
+	s.Numbered = n
+	return s
+}
+
+func TestLastTrackingNumberBillsHoweverManyPiecesWereReleased(t *testing.T) {
+	s := newStory(t)
+	s.pieces = 5
+	for i, p := range []freight.ParcelID{"A", "B", "C"} {
+		s.at(time.Duration(i+1)*time.Hour, func() {
+			if st := s.state(); st.Stage == freight.StageSettlement || len(s.plans) != 0 {
+				t.Errorf("after %d of 3 numbers: stage %s, %d postings", i, st.Stage, len(s.plans))
+			}
+			scans := []freight.Scan{numberedParcel(p, 3, milestone(freight.Delivered, s.Now()))}
+			if i == 0 {
+				scans = append(scans, milestone(freight.PickedUp, s.Now().Add(-time.Minute)), pod(s.Now()), charges(s.Now(), ""))
+			}
+			s.scan(scans...)
+		})
+	}
+	s.at(4*time.Hour, s.paid)
+	s.run()
+	if st := s.finished(freight.StageClosed); len(s.plans) != 1 || st.Shown.Status != freight.StatusDelivered || len(open(st, freight.PODShort)) != 0 {
+		t.Errorf("%d postings, shown %s, exceptions %+v", len(s.plans), st.Shown.Status, st.Exceptions)
+	}
+}
+
 func TestParcelThatNeverComesIsBilledWhenAPersonSaysSo(t *testing.T) {
 	s := newStory(t)
 	s.at(time.Hour, func() {

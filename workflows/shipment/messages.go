@@ -45,6 +45,9 @@ func (r *run) applyScan(ctx workflow.Context, s freight.Scan) {
 		r.s.Refuse(s)
 		return
 	}
+	if s.Numbered > 0 && !countsNumbers(ctx) {
+		s.Numbered = 0
+	}
 	r.hearDecline(ctx, s)
 	bills, first := len(r.s.Journey.Invoices), r.s.Journey.At(s.Milestone)
 	if !r.s.Journey.Apply(s) || s.Classifier != freight.Actual {

@@ -56,6 +56,7 @@ func situations() []historytest.Situation {
 		{Name: "hand-over", Settings: []string{soon}, Runs: 2, Play: play(handedOver)},
 		{Name: "reopened", Play: play(reopened)},
 		{Name: "two-parcels", Play: play(twoParcels)},
+		{Name: "two-tracking-numbers", Play: play(twoNumbers)},
 		{Name: "trouble-then-cured", Play: play(troubled)},
 		{Name: "delivery-taken-back-before-it-is-billed", Play: play(takenBackEarly)},
 		{Name: "delivery-taken-back-after-it-is-billed", Play: play(takenBackLate)},
@@ -103,6 +104,34 @@ func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *tes
 	}
 	if claims != 1 {
 		t.Fatalf("%d claims were found: the test proves nothing", claims)
+	}
+	r := worker.NewWorkflowReplayer()
+	protocol.Shipment.Serve(r, shipment.Workflow)
+	if err := r.ReplayWorkflowHistory(nil, &h); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShipmentThatTheReleaseBeforeCountedGoesOnAsItDid: while both releases ran, the one before heard of parcels with a
+// tracking number of their own, and counted what was released.
+func TestShipmentThatTheReleaseBeforeCountedGoesOnAsItDid(t *testing.T) {
+	text, err := os.ReadFile("testdata/histories/v1/two-parcels.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h historypb.History
+	if err := protojson.Unmarshal(text, &h); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, e := range h.GetEvents() {
+		for _, p := range e.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
+			told += bytes.Count(p.GetData(), []byte(`"parcel":"`))
+			p.Data = bytes.ReplaceAll(p.GetData(), []byte(`"parcel":"`), []byte(`"numbered":9,"parcel":"`))
+		}
+	}
+	if told == 0 {
+		t.Fatal("nothing was told of a parcel: the test proves nothing")
 	}
 	r := worker.NewWorkflowReplayer()
 	protocol.Shipment.Serve(r, shipment.Workflow)
@@ -423,6 +452,17 @@ func twoParcels(l *live) {
 	l.send(milestone(freight.PickedUp, now), parcel("A", milestone(freight.LabelCreated, now)), parcel("B", milestone(freight.LabelCreated, now)), parcel("A", milestone(freight.Delivered, now)))
 	l.quiet()
 	l.send(pod(now), charges(now, ""), parcel("B", milestone(freight.Delivered, now)))
+	l.finish()
+}
+
+// twoNumbers has two labels for what was released as five pieces.
+func twoNumbers(l *live) {
+	l.pieces = 5
+	l.begin()
+	now := time.Now()
+	l.send(milestone(freight.PickedUp, now), numberedParcel("A", 2, milestone(freight.Delivered, now)))
+	l.quiet()
+	l.send(pod(now), charges(now, ""), numberedParcel("B", 2, milestone(freight.Delivered, now)))
 	l.finish()
 }
 

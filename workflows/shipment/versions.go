@@ -23,6 +23,12 @@ func asksWarehouse(ctx workflow.Context) bool {
 	return workflow.GetVersion(ctx, "ask-warehouse", workflow.DefaultVersion, 1) >= 1
 }
 
+// countsNumbers reports whether the parcels that have a tracking number of their own stand for the pieces that were released.
+// It is asked only where a scan says how many have one. Runs that had such a scan before this was so count as they did.
+func countsNumbers(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "count-numbers", workflow.DefaultVersion, 1) >= 1
+}
+
 // acceptance reports whether the tender has been accepted, for one who waits for that after a decline. It is asked only
 // after a decline. Runs that were declined before this was so wait for a person, as they did.
 func (r *run) acceptance(ctx workflow.Context) func() bool {

@@ -1,6 +1,7 @@
 package shipment_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -47,6 +48,7 @@ type world struct {
 	wms      string           // that the route names
 	booked   *freight.Booking // nil: the TMS names carrier and PRO
 	tracking []string         // of the booking
+	pieces   int              // released; 0: one
 	weight   string           // delivered, as Odoo has it
 	blockers []string         // of a posting, as Odoo has them
 	board    func() error     // what UpdateStatus waits for or fails with
@@ -119,7 +121,7 @@ func (w *world) serve(r registry) {
 	protocol.Dispute.Serve(r, dispute.Workflow)
 	serve(r, w, protocol.ClaimDelivery, func(q protocol.ClaimRequest) (freight.Release, error) {
 		w.claims++
-		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}}, w.claim()
+		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: cmp.Or(w.pieces, 1), ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}}, w.claim()
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)

@@ -85,7 +85,7 @@ func (t aftershipTracking) base() Reading {
 	r := Reading{Carrier: t.Slug, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}, References: []freight.Reference{
 		{Kind: freight.RefOrder, Value: string(t.OrderNumber)}, {Kind: freight.RefCustomer, Value: string(t.OrderID)},
 	}}
-	r.Parcels.Of = t.Packages.count()
+	r.Parcels = Parcels{Of: t.Packages.count(), Tracked: true}
 	return r
 }
 

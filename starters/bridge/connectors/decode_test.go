@@ -313,7 +313,9 @@ func TestFirstParcelOfSeveralDeliversNothing(t *testing.T) {
 		"one of three":           {"ups", mend(upsDelivery(3, "D", "")), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 3}, "P1"},
 		"three of three":         {"ups", mend(upsDelivery(3, "DDD", "")), freight.Delivered, freight.Pieces{Delivered: 3, Expected: 3}, ""},
 		"FedEx, second of two":   {"fedex", []byte(strings.Replace(string(writeFedEx(at("DL", 0))), `"count":"1","sequenceNumber":"1"`, `"count":"2","sequenceNumber":"2"`, 1)), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 2}, "2"},
-		"AfterShip, one of two":  {"aftership", []byte(strings.Replace(string(writeAfterShip(at("Delivered_001", 0))), `"shipment_package_count":1`, `"shipment_package_count":2`, 1)), freight.PartiallyDelivered, freight.Pieces{Delivered: 1, Expected: 2}, ""},
+		"AfterShip, one of two":  {"aftership", ofTwo("aftership", "P1"), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 2}, "P1"},
+		"Karrio, one of two":     {"karrio", ofTwo("karrio", "P1"), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 2}, "P1"},
+		"FedEx, uncounted":       {"fedex", ofTwo("fedex", "P1"), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 2}, "P1"},
 		"DHL, the shipment":      {"dhl", []byte(strings.Replace(string(writeDHL(at("delivered", 0))), `"details":{`, `"details":{"totalNumberOfPieces":8,`, 1)), freight.Delivered, freight.Pieces{Delivered: 8, Expected: 8}, ""},
 		"DHL, two of its pieces": {"dhl", []byte(strings.NewReplacer(`"details":{`, `"details":{"totalNumberOfPieces":8,`, `"statusCode":`, `"pieceIds":["a","b"],"statusCode":`).Replace(string(writeDHL(at("delivered", 0))))), freight.Delivered, freight.Pieces{Delivered: 1, Expected: 8}, "b"},
 	} {
@@ -324,6 +326,34 @@ func TestFirstParcelOfSeveralDeliversNothing(t *testing.T) {
 		if s.Milestone != c.want || s.Pieces != c.pieces || s.Parcel != c.parcel || j.Complete() == c.pieces.Short() {
 			t.Errorf("%s: %s of %q, %+v, complete %v; want %s of %q, %+v", name, s.Milestone, s.Parcel, s.Pieces, j.Complete(), c.want, c.parcel, c.pieces)
 		}
+	}
+}
+
+// ofTwo is the delivery of one of two parcels, which a partner knows by its tracking number alone.
+func ofTwo(partner, number string) []byte {
+	code := map[string]string{"aftership": "Delivered_001", "karrio": "delivered", "fedex": "DL"}[partner]
+	return []byte(strings.NewReplacer(
+		`"P1"`, `"`+number+`"`, `~P1~`, `~`+number+`~`, `"shipment_package_count":1`, `"shipment_package_count":2`, `"info":{`, `"info":{"shipment_package_count":2,`, `"count":"1","sequenceNumber":"1"`, `"count":"2"`,
+	).Replace(string(writers[partner](at(code, 0)))))
+}
+
+func TestSecondOfTwoParcelsThatAreToldByTheirNumbersDeliversTheShipment(t *testing.T) {
+	for _, name := range []string{"aftership", "karrio", "fedex"} {
+		s := freight.Shipment{Stage: freight.StageTransit, Since: noon}
+		told := func(number string, delivered bool, short string) {
+			t.Helper()
+			for _, e := range explain(t, name, ofTwo(name, number)) {
+				if !e.Silent {
+					s.Journey.Apply(e.Scan)
+				}
+			}
+			if waits := s.AwaitsRest(); s.Delivered() != delivered || s.Shortage() != short || waits == delivered {
+				t.Errorf("%s: after %s delivered is %v, short %q, awaits the rest %v", name, number, s.Delivered(), s.Shortage(), waits)
+			}
+		}
+		told("P1", false, "1 of 2 pieces")
+		told("P1", false, "1 of 2 pieces")
+		told("P2", true, "")
 	}
 }
 

@@ -121,7 +121,7 @@ func (t fedexResult) read(zs Zones, b *Batch, at string, ambiguous bool) error {
 
 // base names the shipment. A number that FedEx has for several is left out: what matches by it would be a guess.
 func (t fedexResult) base(ambiguous bool) Reading {
-	r := Reading{Carrier: "FEDEX", Parcel: string(t.Package.Sequence), Parcels: Parcels{Of: t.Package.Count.count(), Delivered: 1}}
+	r := Reading{Carrier: "FEDEX", Parcel: string(t.Package.Sequence), Parcels: Parcels{Of: t.Package.Count.count(), Delivered: 1, Tracked: true}}
 	if t.Info.Unique != "" {
 		r.Identity = append(r.Identity, freight.Reference{Kind: freight.RefTracking, Value: t.Info.Unique})
 	}

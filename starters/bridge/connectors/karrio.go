@@ -63,6 +63,7 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 			status = t.Status // of the newest, which Karrio puts first
 		}
 		r.Codes, r.Why = []string{join(t.Carrier, e.Code), status}, []string{e.Reason}
+		r.Finest = finest(status, e.Reason)
 		told := e.Instant
 		if told == "" {
 			told = strings.TrimSpace(e.Date + " " + e.Time)
@@ -80,7 +81,7 @@ func readKarrio(zs Zones, body []byte) (b Batch, err error) {
 func (t karrioTracker) base() Reading {
 	r := Reading{Carrier: t.Carrier, Identity: []freight.Reference{{Kind: freight.RefTracking, Value: t.Number}}}
 	r.References = []freight.Reference{{Kind: freight.RefOrder, Value: string(t.Info.Order)}}
-	r.Parcels.Of = t.Info.Packages.count()
+	r.Parcels = Parcels{Of: t.Info.Packages.count(), Tracked: true}
 	return r
 }
 

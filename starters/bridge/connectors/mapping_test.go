@@ -29,12 +29,26 @@ func partners(t testing.TB) map[string]connectors.Partner {
 	return ps
 }
 
+// versions are the mappings that came with any release, each still there for what was read by it.
+func versions(t testing.TB) map[string]connectors.Partner {
+	t.Helper()
+	ps, err := connectors.Versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ps
+}
+
 func TestEveryRowOfEveryMappingDecidesAPayload(t *testing.T) {
 	rows := 0
-	for name, p := range partners(t) {
+	for name, p := range versions(t) {
 		for code, row := range p.Codes {
 			rows++
-			es := explain(t, name, writers[name](at(code, 0)))
+			es, err := p.Explain(delivery(p.Name, writers[p.Name](at(code, 0))), noon)
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, code, err)
+				continue
+			}
 			i := slices.IndexFunc(es, func(e connectors.Explained) bool { return e.Code == code })
 			if i < 0 {
 				t.Errorf("%s: no payload is decided by %q: %+v", name, code, es)
@@ -62,7 +76,7 @@ func TestEveryRowOfEveryMappingDecidesAPayload(t *testing.T) {
 // TestMeaningChangesOnlyWithTheVersion holds what each version of a mapping means. To change one, raise its version and
 // run this with -record.
 func TestMeaningChangesOnlyWithTheVersion(t *testing.T) {
-	for name, p := range partners(t) {
+	for name, p := range versions(t) {
 		var b bytes.Buffer
 		for _, code := range slices.Sorted(maps.Keys(p.Codes)) {
 			r := p.Codes[code]
@@ -90,7 +104,7 @@ func TestNothingButADeliveryDelivers(t *testing.T) {
 		"aftership": "Delivered Delivered_001 Delivered_002 Delivered_003 Delivered_004 Delivered_005", "dcsa": "", "dhl": "delivered", "easypost": "delivered",
 		"fedex": "DL", "karrio": "delivered", "shippo": "DELIVERED delivered", "ups": "D D/F4 D/FS D/KB",
 	}
-	for name, p := range partners(t) {
+	for name, p := range versions(t) {
 		var codes []string
 		for code, r := range p.Codes {
 			if r.Milestone == freight.Delivered {
@@ -98,8 +112,51 @@ func TestNothingButADeliveryDelivers(t *testing.T) {
 			}
 		}
 		slices.Sort(codes)
-		if got := strings.Join(codes, " "); got != want[name] {
-			t.Errorf("%s: delivered by %q, want %q", name, got, want[name])
+		if got := strings.Join(codes, " "); got != want[p.Name] {
+			t.Errorf("%s: delivered by %q, want %q", name, got, want[p.Name])
+		}
+	}
+}
+
+// TestNewVersionOfAMappingStandsBesideTheOneBefore: what was read by version 1 is read by it again as it was.
+func TestNewVersionOfAMappingStandsBesideTheOneBefore(t *testing.T) {
+	type meaning struct {
+		milestone freight.Milestone
+		reason    freight.Reason
+	}
+	read := func(id, code string) (m meaning, key string) {
+		p := versions(t)[id]
+		es, err := p.Explain(delivery(p.Name, writers[p.Name](at(code, 0))), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return meaning{es[0].Scan.Milestone, freight.Reason(es[0].Scan.Reason)}, es[0].Scan.Key
+	}
+	for _, c := range []struct {
+		partner, code string
+		was, is       meaning
+	}{
+		{"ups", "X/HX", meaning{freight.Unclassified, freight.ReasonCodeUnknown}, meaning{freight.Held, ""}},
+		{"ups", "X/", meaning{freight.Unclassified, freight.ReasonCodeUnknown}, meaning{freight.DeliveryAttempted, freight.ReasonUnknown}},
+		{"ups", "X/QQ", meaning{freight.Unclassified, freight.ReasonCodeUnknown}, meaning{freight.Unclassified, freight.ReasonCodeUnknown}},
+		{"ups", "X/LO", meaning{freight.Lost, freight.ReasonCarrierLost}, meaning{freight.Lost, freight.ReasonCarrierLost}},
+		{"karrio", "delivery_failed/carrier_parcel_lost", meaning{freight.DeliveryAttempted, freight.ReasonCarrierLost}, meaning{freight.Lost, freight.ReasonCarrierLost}},
+		{"karrio", "delivery_failed/carrier_damaged_parcel", meaning{freight.DeliveryAttempted, freight.ReasonCarrierDamage}, meaning{freight.Damaged, freight.ReasonCarrierDamage}},
+		{"karrio", "delivery_failed/consignee_refused", meaning{freight.DeliveryAttempted, freight.ReasonConsigneeRefused}, meaning{freight.Refused, freight.ReasonConsigneeRefused}},
+		{"karrio", "delivery_failed/consignee_not_home", meaning{freight.DeliveryAttempted, freight.ReasonConsigneeNotHome}, meaning{freight.DeliveryAttempted, freight.ReasonConsigneeNotHome}},
+	} {
+		was, old := read(c.partner+"@1", c.code)
+		is, now := read(c.partner+"@2", c.code)
+		if was != c.was || is != c.is {
+			t.Errorf("%s: %s is %v and %v, want %v by version 1 and %v by 2", c.partner, c.code, was, is, c.was, c.is)
+		}
+		if (was == is) != (old == now) {
+			t.Errorf("%s: %s: the same statement has two keys, or two statements have one", c.partner, c.code)
+		}
+	}
+	for name, p := range partners(t) {
+		if want := map[string]int{"ups": 2, "karrio": 2}[name]; p.Version != max(want, 1) {
+			t.Errorf("%s is read by version %d", name, p.Version)
 		}
 	}
 }

@@ -188,7 +188,8 @@ func writeKarrio(es ...told) []byte {
 			tracker["estimated_delivery"] = e.at.Format("2006-01-02")
 			continue
 		}
-		events = append(events, object{"timestamp": e.at.Format("2006-01-02T15:04:05.000Z"), "code": "ZZ", "status": e.code, "location": "Gent"})
+		status, reason, _ := strings.Cut(e.code, "/")
+		events = append(events, object{"timestamp": e.at.Format("2006-01-02T15:04:05.000Z"), "code": "ZZ", "status": status, "reason": reason, "location": "Gent"})
 	}
 	tracker["events"] = events
 	return text(object{"event": "tracker_updated", "data": tracker})

@@ -18,6 +18,7 @@ import (
 type Reading struct {
 	Pointer    string   // where it stands in the delivery, RFC 6901; "" for all of it
 	Codes      []string // the most telling first: the first that the table has counts, the first that is not empty is kept
+	Finest     string   // a code with its reason, or with none: it goes before Codes where the table has it; what tells it is in these
 	Also       []string // what a second field says of the same; if one of the two is delivery, both must be
 	Why        []string // codes for the reason, the most telling first
 	At         Moment
@@ -41,6 +42,7 @@ type Parcels struct {
 	Of        int  // parcels in the shipment
 	Delivered int  // of them, as this delivery shows
 	Whole     bool // the statement is about the shipment, not about one of its parcels
+	Tracked   bool // each has a tracking number, and a statement that names no parcel is about that of its own number
 }
 
 // Evidence is what a partner gives to prove a delivery.
@@ -62,7 +64,7 @@ func (b *Batch) estimate(r Reading, pointer, code string, eta Moment) {
 	if !eta.Told() || !r.At.Told() {
 		return
 	}
-	r.Pointer, r.Codes, r.Also, r.Why, r.Evidence = pointer, []string{code}, nil, nil, nil
+	r.Pointer, r.Codes, r.Finest, r.Also, r.Why, r.Evidence = pointer, []string{code}, "", nil, nil, nil
 	r.Classifier, r.ETA = freight.Estimated, eta
 	b.Readings = append(b.Readings, r)
 }
@@ -197,7 +199,7 @@ func (p Partner) classify(e *Explained) {
 		e.because(freight.ReasonRetracted, "")
 		return
 	}
-	code, row, ok := p.find(r.Codes)
+	code, row, ok := p.find(append([]string{r.Finest}, r.Codes...))
 	if !ok {
 		e.unclassified(freight.ReasonCodeUnknown, fmt.Sprintf("code %q is not in mapping %s", strings.Join(r.Codes, ", "), p.ID()))
 		return
@@ -235,7 +237,11 @@ func (e *Explained) unclassified(why freight.Reason, surprise string) {
 // a name, else a part. A shipment that has but one parcel is meant as a whole.
 func (e *Explained) parcels() {
 	p, s := e.Reading.Parcels, &e.Scan
-	if name := e.Reading.Parcel; p.Of != 1 && !p.Whole && !strings.Contains(name, ",") {
+	name := e.Reading.Parcel
+	if name == "" && p.Tracked && p.Of > 1 {
+		name = e.Reading.number()
+	}
+	if p.Of != 1 && !p.Whole && !strings.Contains(name, ",") {
 		s.Parcel = freight.ParcelID(cut(name, maxValue))
 	}
 	if s.Milestone != freight.Delivered || s.Classifier != freight.Actual || p.Of <= 1 {
@@ -251,6 +257,17 @@ func (e *Explained) parcels() {
 	case s.Parcel == "":
 		s.Milestone = freight.PartiallyDelivered
 	}
+}
+
+// number is the tracking number that a statement comes under; "" for none. Of two, as where the carrier has a second to
+// tell numbers apart that it gives again, it is the one on the label.
+func (r Reading) number() (n string) {
+	for _, ref := range r.Identity {
+		if ref.Kind == freight.RefTracking {
+			n = strings.TrimSpace(ref.Value)
+		}
+	}
+	return n
 }
 
 // The types of file that are kept as evidence, as their first bytes tell.
@@ -362,6 +379,9 @@ func (e *Explained) key() string {
 		s.OccurredAt = time.Time{} // ours
 	}
 	s.Precision, s.Place, s.Parcel, s.Leg = "", freight.Location{}, "", freight.Position{} // the reading has them as they were told
+	if s.ZoneSource == freight.ZoneFromCarrier {
+		s.ZoneSource = freight.ZoneFromLocation // so it was called when the first keys were made
+	}
 	r := e.Reading
 	about := append(slices.Clone(r.Identity),
 		freight.Reference{Kind: "place", Value: r.Place.String()}, freight.Reference{Kind: "told", Value: r.At.Raw},

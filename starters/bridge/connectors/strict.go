@@ -103,6 +103,14 @@ func join(parts ...string) string {
 	return strings.Join(kept, "/")
 }
 
+// finest is a status and its reason as a table has the two together: "" where it is not told why.
+func finest(status, reason string) string {
+	if status == "" || reason == "" {
+		return ""
+	}
+	return status + "/" + reason
+}
+
 // kindName is what JSON calls a kind of value.
 func kindName(k jsontext.Kind) string {
 	return map[jsontext.Kind]string{'n': "null", 't': "true", 'f': "false", '"': "a text", '0': "a number", '{': "an object", '[': "a list"}[k]

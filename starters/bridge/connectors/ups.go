@@ -14,6 +14,14 @@ type upsStatus struct {
 	Description string `json:"description"`
 }
 
+// alone is a type that comes without a code, as a table has it: X/. The bare letter has to mean one thing with every code.
+func (s upsStatus) alone() string {
+	if strings.TrimSpace(s.Code) != "" || strings.TrimSpace(s.Type) == "" {
+		return ""
+	}
+	return strings.TrimSpace(s.Type) + "/"
+}
+
 // codes are those of a status. Only a letter that means one thing alone stands for codes we do not know.
 func (s upsStatus) codes() []string {
 	t, c := strings.TrimSpace(s.Type), strings.TrimSpace(s.Code)
@@ -77,7 +85,7 @@ func readUPS(zs Zones, body []byte) (b Batch, err error) {
 
 func (a upsAlert) read(zs Zones) (b Batch) {
 	r := Reading{Carrier: "UPS", Identity: []freight.Reference{{Kind: freight.RefTracking, Value: a.Number}}, Text: a.Status.Description, Place: a.Location.place()}
-	r.Codes, r.Why = a.Status.codes(), a.Status.codes()
+	r.Codes, r.Finest, r.Why = a.Status.codes(), a.Status.alone(), a.Status.codes()
 	r.At = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, "", r.Place)
 	if a.Status.Type == "D" {
 		r.Evidence = upsEvidence(a.Received, "", a.Photo.Photo)
@@ -167,7 +175,7 @@ func (s upsShipment) read(zs Zones, b *Batch, at string) {
 		for j, a := range p.Activity {
 			r := base
 			r.Pointer, r.Text, r.Place = fmt.Sprintf("%s/package/%d/activity/%d", at, i, j), a.Status.Description, a.Location.Address.place()
-			r.Codes, r.Why = a.Status.codes(), a.Status.codes()
+			r.Codes, r.Finest, r.Why = a.Status.codes(), a.Status.alone(), a.Status.codes()
 			r.At = upsMoment(zs, a.Date, a.Time, a.GMTDate, a.GMTTime, a.Offset, r.Place)
 			if a.Status.Type == "D" {
 				r.Evidence = upsEvidence(p.Delivery.Received, p.Delivery.Signature.Image, p.Delivery.Photo.Photo)

@@ -190,6 +190,9 @@ func inOdoo(id freight.ShipmentID) bool { _, picking, _ := id.Parts(); return pi
 
 func number(id freight.ShipmentID) string { return "1Z-" + string(id) }
 
+// second is the number of another parcel, which those shipments have whose numbers are in Odoo.
+func second(id freight.ShipmentID) string { return number(id) + "-2" }
+
 // scans are what happens to freight in EasyPost's words; of all else it knows nothing.
 var scans = map[freight.Milestone]string{freight.DepartedFacility: "in_transit/departed_facility", freight.OutForDelivery: "out_for_delivery/out_for_delivery", freight.Delivered: "delivered/arrived_at_destination"}
 
@@ -200,11 +203,15 @@ func (s *silence) tellParcels(d script.Delivery, data any) error {
 	case d.Source == "tms":
 		s.TMS.Accept(d.Shipment)
 		if _, picking, _ := d.Shipment.Parts(); inOdoo(d.Shipment) {
-			_, err := s.Odoo.Call(s.Context(), "stock.picking", "write", []any{[]int64{picking}, map[string]any{"carrier_tracking_ref": "no-such-parcel, " + number(d.Shipment)}}, nil)
+			_, err := s.Odoo.Call(s.Context(), "stock.picking", "write", []any{[]int64{picking}, map[string]any{"carrier_tracking_ref": second(d.Shipment) + ", " + number(d.Shipment)}}, nil)
 			return err
 		}
 	case ok && scans[m.Milestone] != "":
-		s.parcels.Tell(strings.ToLower(string(m.Carrier)), number(d.Shipment), carriertest.Scan{Code: scans[m.Milestone], At: m.OccurredAt})
+		scan, carrier := carriertest.Scan{Code: scans[m.Milestone], At: m.OccurredAt}, strings.ToLower(string(m.Carrier))
+		if inOdoo(d.Shipment) {
+			s.parcels.Tell(carrier, second(d.Shipment), scan)
+		}
+		s.parcels.Tell(carrier, number(d.Shipment), scan)
 	}
 	return nil
 }

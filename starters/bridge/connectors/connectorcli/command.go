@@ -80,15 +80,18 @@ func find(name, dir string, tests bool) (explainer, error) {
 	if c, err := shipped.Find(name); err == nil {
 		return c.Accepting(tests), nil
 	}
-	partners, err := connectors.Partners()
+	partners, err := connectors.Versions()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range partners {
-		if name == p.Name || name == p.ID() {
-			p.Tests = tests
-			return p, nil
-		}
+	newest, err := connectors.Partners()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(partners, newest)
+	if p, ok := partners[name]; ok {
+		p.Tests = tests
+		return p, nil
 	}
 	return nil, errors.Join(faults, fmt.Errorf("there is no connector %s: see waybill connector list", name))
 }
@@ -133,16 +136,16 @@ func (a *app) rows(dir string) (rows []row, faults []error, _ error) {
 			rows = append(rows, row{d.Name, d.Version, "file", d.Content, d.Auth.Scheme, d.Owner, d.Contact, len(d.Codes), d.Routing})
 		}
 	}
-	partners, err := connectors.Partners()
+	partners, err := connectors.Versions()
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(partners)) {
-		profile, err := authn.Named(name)
+	for _, id := range slices.Sorted(maps.Keys(partners)) {
+		p := partners[id]
+		profile, err := authn.Named(p.Name)
 		if err != nil {
 			return nil, nil, err
 		}
-		p := partners[name]
 		rows = append(rows, row{p.Name, p.Version, "go", "json", profile.Scheme, p.Owner, p.Contact, len(p.Codes), nil})
 	}
 	return rows, faults, nil

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,8 +18,8 @@ import (
 // then those that are written in Go. It may be used by many at a time.
 type Catalog struct {
 	folders  []*Folder
-	partners map[string]connectors.Partner
-	profiles map[string]authn.Profile // of those written in Go, by the connector's name
+	partners map[string]connectors.Partner // by name, and by name and version
+	profiles map[string]authn.Profile      // of those written in Go, by the connector's name
 	tests    bool
 }
 
@@ -31,12 +30,24 @@ func NewCatalog(tests bool, folders ...*Folder) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	partners, err := connectors.Partners()
+	partners, err := written()
 	if err != nil {
 		return nil, err
 	}
 	profiles, err := authn.Known()
 	return &Catalog{append(folders, shipped), partners, profiles, tests}, err
+}
+
+// written are the connectors written in Go, under each name that a source may have for them: ups@1, or ups, which is the
+// highest version.
+func written() (map[string]connectors.Partner, error) {
+	all, err := connectors.Versions()
+	if err != nil {
+		return nil, err
+	}
+	newest, err := connectors.Partners()
+	maps.Copy(all, newest)
+	return all, err
 }
 
 // OpenCatalog makes a catalog with the folder of that path before what comes with Waybill; "" for none.
@@ -93,18 +104,20 @@ func (c *Catalog) Find(name string) (Entry, error) {
 		}
 		faults = append(faults, f.Faults()...)
 	}
-	plain, _, _ := strings.Cut(name, "@")
-	p, ok := c.partners[plain]
-	if !ok || name != p.Name && name != p.ID() {
+	p, ok := c.partners[name]
+	if !ok {
 		return Entry{}, errors.Join(append(faults, fmt.Errorf("there is no connector %s: see waybill connector list", name))...)
 	}
 	p.Tests = c.tests
-	return Entry{p, c.profiles[plain], "json", goBytes}, nil
+	return Entry{p, c.profiles[p.Name], "json", goBytes}, nil
 }
 
 // Names are those of every connector in use, without versions, in order.
 func (c *Catalog) Names() []string {
-	names := slices.Collect(maps.Keys(c.partners))
+	var names []string
+	for _, p := range c.partners {
+		names = append(names, p.Name)
+	}
 	for _, f := range c.folders {
 		for _, d := range f.All() {
 			names = append(names, d.Name)

@@ -178,6 +178,6 @@ func (c *Connector) moment(text string, at connectors.Place) connectors.Moment {
 	}
 	t := m.Time
 	m.Time = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), c.zone).UTC()
-	m.Zone = freight.ZoneFromLocation
+	m.Zone = freight.ZoneFromCarrier
 	return m
 }

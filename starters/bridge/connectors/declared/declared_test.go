@@ -209,7 +209,7 @@ func TestPartnersOwnTimesAreReadInItsZone(t *testing.T) {
 		at   string
 		zone freight.ZoneSource
 	}{
-		"09/03/2026 17:20":          {"2026-03-09T16:20:00Z", freight.ZoneFromLocation},
+		"09/03/2026 17:20":          {"2026-03-09T16:20:00Z", freight.ZoneFromCarrier},
 		"2026-03-09T17:20:00-05:00": {"2026-03-09T22:20:00Z", freight.ZoneFromPayload},
 	} {
 		in, err := x.Decode(delivery(`{"n":"1","c":"A","t":"`+told+`"}`), noon)

@@ -106,7 +106,7 @@ func TestSamplesDecideWhetherAConnectorIsUsed(t *testing.T) {
 		"no sample":                  {func(fs fstest.MapFS) { delete(fs, "acme.samples/one.json") }, "want a sample"},
 		"nothing expected":           {func(fs fstest.MapFS) { delete(fs, "acme.samples/one.json.expected") }, "does not say what is expected"},
 		"something else is expected": {func(fs fstest.MapFS) { fs["acme.samples/one.json.expected"] = &fstest.MapFile{Data: []byte("{}\n")} }, "event 1 is"},
-		"more is expected":           {func(fs fstest.MapFS) { e := fs["acme.samples/one.json.expected"]; e.Data = append(e.Data, e.Data...) }, "event 2 is"},
+		"more is expected":           {func(fs fstest.MapFS) { e := fs["acme.samples/one.json.expected"]; e.Data = append(e.Data, "{}\n"...) }, "event 2 is"},
 	} {
 		fs := fstest.MapFS{}
 		put(t, fs, "acme.yaml", good)
@@ -119,6 +119,58 @@ func TestSamplesDecideWhetherAConnectorIsUsed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want words about %q", name, err, c.want)
 		}
+	}
+}
+
+// TestSampleIsJudgedByWhenItWasReceived: what was still to come then has come since, and the connector is used as before.
+func TestSampleIsJudgedByWhenItWasReceived(t *testing.T) {
+	fs := fstest.MapFS{}
+	good := definition("json", plain)
+	put(t, fs, "acme.yaml", good)
+	const in, out = "acme.samples/tomorrow.json", "acme.samples/tomorrow.json.expected"
+	fs[in] = &fstest.MapFile{Data: []byte(`[{"n":"1","c":"A","t":"2026-11-20T08:00:00Z"},{"n":"1","c":"B","t":"2026-11-27T08:00:00Z"}]`)}
+	both := strings.Replace(good, plain, `if type == "array" then .[] else . end | `+plain, 1)
+	fs["acme.yaml"] = &fstest.MapFile{Data: []byte(both)}
+	rs, err := declared.Try(fs, "acme.yaml", parse(t, both), noon)
+	if err != nil || len(rs) != 2 || !strings.HasPrefix(string(rs[1].Got), "received: 2026-11-24T12:00:00Z\n") || strings.Count(string(rs[1].Got), string(freight.ReasonTimeImplausible)) != 1 {
+		t.Fatalf("%+v, %v: want one event that is still to come", rs, err)
+	}
+	for day, now := range map[string]time.Time{"the day": noon, "a week later": noon.AddDate(0, 0, 7), "a year later": noon.AddDate(1, 0, 0)} {
+		fs[out] = &fstest.MapFile{Data: rs[1].Got}
+		if f, err := declared.Open(fs, func() time.Time { return now }); err != nil || len(f.Faults()) > 0 {
+			t.Errorf("%s: faults %v, %v", day, f.Faults(), err)
+		}
+		again, err := declared.Try(fs, "acme.yaml", parse(t, both), now)
+		if err != nil || again[1].Fault != nil || string(again[1].Got) != string(rs[1].Got) {
+			t.Errorf("%s: it is judged anew: %+v, %v", day, again, err)
+		}
+	}
+	_, undated, _ := strings.Cut(string(rs[1].Got), "\n")
+	for name, c := range map[string]struct{ expected, want string }{
+		"a time that is none":            {"received: yesterday\n" + undated, "want received: 2026-11-24T12:00:00Z"},
+		"received when all had come":     {"received: 2026-12-01T00:00:00Z\n" + undated, "event 2 is"},
+		"it does not say when, by today": {undated, "judged by today"},
+	} {
+		fs[out] = &fstest.MapFile{Data: []byte(c.expected)}
+		f, err := declared.Open(fs, func() time.Time { return noon.AddDate(0, 0, 7) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Find("acme"); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want words about %q", name, err, c.want)
+		}
+	}
+}
+
+// TestSampleOfAnEarlierReleaseIsStillUsed has no word about when it was received.
+func TestSampleOfAnEarlierReleaseIsStillUsed(t *testing.T) {
+	fs := fstest.MapFS{}
+	put(t, fs, "acme.yaml", definition("json", plain))
+	e := fs["acme.samples/one.json.expected"]
+	_, rest, _ := strings.Cut(string(e.Data), "\n")
+	e.Data = []byte(rest)
+	if f, err := declared.Open(fs, clock); err != nil || len(f.Faults()) > 0 {
+		t.Errorf("faults %v, %v", f.Faults(), err)
 	}
 }
 
@@ -190,6 +242,7 @@ func TestSourceIsServedByAFileBeforeWhatIsWrittenInGo(t *testing.T) {
 	}{
 		"dhl":        {authn.HMAC, sample}, // the file's: it says github
 		"easypost@1": {authn.HMAC, `{"object":"Tracker","tracking_code":"1","carrier":"USPS","status":"delivered","updated_at":"2026-11-20T08:00:00Z"}`},
+		"ups@1":      {authn.Bearer, `{"trackingNumber":"1","gmtActivityDate":"20261120","gmtActivityTime":"130000","activityStatus":{"type":"D"}}`},
 		"ups":        {authn.Bearer, `{"trackingNumber":"1","gmtActivityDate":"20261120","gmtActivityTime":"130000","activityStatus":{"type":"D"}}`},
 	} {
 		c, err := all.Find(name)
@@ -201,7 +254,7 @@ func TestSourceIsServedByAFileBeforeWhatIsWrittenInGo(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, in, err)
 		}
 	}
-	for _, name := range []string{"nobody", "ups@2"} {
+	for _, name := range []string{"nobody", "ups@3", "ups@0"} {
 		if _, err := all.Find(name); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
