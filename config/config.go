@@ -65,6 +65,8 @@ type Odoo struct {
 	Zone           string        `mapstructure:"zone"`           // of the books: invoices are dated by its day; "UTC" or as in "Europe/Berlin"
 	ReleasedSince  string        `mapstructure:"released_since"` // RFC 3339: older deliveries are left alone
 	ScanEvery      time.Duration `mapstructure:"scan_every"`
+	Owner          string        `mapstructure:"owner"` // the team that answers for it; "": nobody is named
+	Contact        string        `mapstructure:"contact"`
 }
 
 // Books is the zone of the books. It is UTC for a name that is no zone, which Check does not let pass.
@@ -87,6 +89,8 @@ type Partner struct {
 	URL     string        `mapstructure:"url"`
 	Token   Secret        `mapstructure:"token"`
 	Timeout time.Duration `mapstructure:"timeout"`
+	Owner   string        `mapstructure:"owner"` // the team that answers for it; "": nobody is named
+	Contact string        `mapstructure:"contact"`
 }
 
 // Target is one more system of a kind, for the shipments that a route sends to it.
@@ -96,6 +100,8 @@ type Target struct {
 	URL     string        `mapstructure:"url"`
 	Token   Secret        `mapstructure:"token"`
 	Timeout time.Duration `mapstructure:"timeout"`
+	Owner   string        `mapstructure:"owner"` // the team that answers for it; "": nobody is named
+	Contact string        `mapstructure:"contact"`
 }
 
 // Partner is how the target is reached: within 20 seconds where it does not say.
@@ -103,7 +109,7 @@ func (t Target) Partner() Partner {
 	if t.Timeout == 0 {
 		t.Timeout = 20 * time.Second
 	}
-	return Partner{t.URL, t.Token, t.Timeout}
+	return Partner{t.URL, t.Token, t.Timeout, t.Owner, t.Contact}
 }
 
 // Bridge is the edge.
@@ -222,9 +228,9 @@ type Approver struct {
 var defaults = map[string]any{
 	"tenant": "", "store.url": "sqlite:var/waybill.db", "store.mark_every": "1m",
 	"odoo.url": "", "odoo.db": "", "odoo.status.login": "", "odoo.status.password": "", "odoo.money.login": "", "odoo.money.password": "",
-	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.zone": "UTC", "odoo.released_since": "", "odoo.scan_every": "10s",
-	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "tms.url": "", "tms.token": "", "tms.timeout": "20s",
-	"finance.url": "", "finance.token": "", "finance.timeout": "20s",
+	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.zone": "UTC", "odoo.released_since": "", "odoo.scan_every": "10s", "odoo.owner": "", "odoo.contact": "",
+	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "billing.owner": "", "billing.contact": "", "tms.url": "", "tms.token": "", "tms.timeout": "20s", "tms.owner": "", "tms.contact": "",
+	"finance.url": "", "finance.token": "", "finance.timeout": "20s", "finance.owner": "", "finance.contact": "",
 	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "tenders": []any{}, "silence.after": "0s", "queues": []any{},
 	"policies.file": "", "targets": []any{}, "routing.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }

@@ -12,6 +12,8 @@ import (
 // Subscriber is a system that is told what has happened to shipments.
 type Subscriber struct {
 	Name         string                 `mapstructure:"name"`
+	Owner        string                 `mapstructure:"owner"` // the team that answers for it; "": nobody is named
+	Contact      string                 `mapstructure:"contact"`
 	URL          string                 `mapstructure:"url"`
 	Secrets      []Secret               `mapstructure:"secrets"`
 	Events       []freight.EventKind    `mapstructure:"events"`

@@ -31,6 +31,7 @@ func Known() map[string]API {
 		"easypost":  {"https://api.easypost.com/v2/trackers?tracking_code={number}", "Authorization: Basic {basic}", freight.RefTracking},
 		"shippo":    {"https://api.goshippo.com/tracks/{carrier}/{number}", "Authorization: ShippoToken {token}", freight.RefTracking},
 		"aftership": {"https://api.aftership.com/tracking/2024-07/trackings?tracking_numbers={number}", "as-api-key: {token}", freight.RefTracking},
+		"dhl":       {"https://api-eu.dhl.com/track/shipments?trackingNumber={number}", "DHL-API-Key: {token}", freight.RefTracking},
 		"karrio":    {"", "Authorization: Token {token}", freight.RefTracking}, // https://HOST/v1/trackers/{number}
 		"dcsa":      {"", "Authorization: Bearer {token}", freight.RefPRO},     // https://HOST/v2/events?carrierBookingReference={number}
 	}

@@ -22,7 +22,7 @@ import (
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // forms are the providers, each with a code of its own for a parcel on its way.
-var forms = map[string]string{"easypost": "in_transit/arrived_at_facility", "shippo": "TRANSIT/package_departed", "aftership": "InTransit_001", "karrio": "in_transit", "dcsa": "TRANSPORT/DEPA"}
+var forms = map[string]string{"easypost": "in_transit/arrived_at_facility", "shippo": "TRANSIT/package_departed", "aftership": "InTransit_001", "dhl": "transit", "karrio": "in_transit", "dcsa": "TRANSPORT/DEPA"}
 
 func client(p *carriertest.Provider, token string) *carrier.Client {
 	return carrier.New(carrier.Options{Name: "tracking of parcels", API: p.API(), Token: func() (string, error) { return token, nil }})
@@ -53,8 +53,12 @@ func TestEachProviderIsAskedInItsMannerAndItsConnectorReadsTheAnswer(t *testing.
 		if err != nil || len(in) < 2 {
 			t.Fatalf("%d scans, %v, of %s", len(in), err, body)
 		}
+		whose := freight.CarrierCode("UPS")
+		if form == "dhl" {
+			whose = "DHL" // it tells of its own alone
+		}
 		for _, i := range in {
-			if r := i.References[0]; r.Value != "P1" || r.Kind != p.API().Number || i.Scan.Carrier != "UPS" || i.Scan.Milestone == freight.Unclassified {
+			if r := i.References[0]; r.Value != "P1" || r.Kind != p.API().Number || i.Scan.Carrier != whose || i.Scan.Milestone == freight.Unclassified {
 				t.Errorf("%+v", i)
 			}
 		}

@@ -81,3 +81,10 @@ func (s *Store) Hearings(ctx context.Context) (map[string]Hearing, error) {
 	})
 	return hs, wrap("hearings", err)
 }
+
+// Known reports whether anything of a source was ever received, whoever put it there.
+func (s *Store) Known(ctx context.Context, source string) (bool, error) {
+	var known int
+	err := s.read.QueryRowContext(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM inbox WHERE source = $1) OR EXISTS (SELECT 1 FROM heard WHERE source = $1) THEN 1 ELSE 0 END`, source).Scan(&known)
+	return known == 1, wrap("known source", err)
+}

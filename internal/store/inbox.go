@@ -110,6 +110,13 @@ func (s *Store) Delivery(ctx context.Context, seq int64) (Delivery, error) {
 	return d, wrap("delivery", err)
 }
 
+// Received reports whether a source's delivery of an id was ever received.
+func (s *Store) Received(ctx context.Context, source, id string) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM inbox WHERE source = $1 AND delivery_id = $2`, source, id).Scan(&n)
+	return n > 0, wrap("received delivery", err)
+}
+
 // DeliveryCounts counts the deliveries by state.
 func (s *Store) DeliveryCounts(ctx context.Context) (map[DeliveryState]int, error) {
 	return counts[DeliveryState](ctx, s, "inbox")

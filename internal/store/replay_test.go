@@ -76,6 +76,40 @@ func TestReadmittedDeliveryAddsOnlyWhatIsNew(t *testing.T) {
 	})
 }
 
+func TestStatementIsFiledAgainWhenTheReadingThatReplacedItIsRolledBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, _ := open(t, db)
+		right, wrong := scan("right", ref(bol, "", "B1")), scan("wrong", ref(bol, "", "B9"))
+		seq := read(t, s, "msg_1", "gls@1", right)
+		readmit := func(connector string, in store.Incoming, want store.Admission) {
+			t.Helper()
+			a, err := s.Readmit(t.Context(), store.Filing{Delivery: seq, Connector: connector, Scans: []store.Incoming{in, in}})
+			if err != nil || a != want {
+				t.Errorf("by %s: %+v, %v", connector, a, err)
+			}
+		}
+		readmit("gls@2", wrong, store.Admission{Unmatched: 1, Repeats: 1})
+		right.Surprise = "as it is read now"
+		readmit("gls@1", right, store.Admission{Unmatched: 1, Repeats: 1})
+		readmit("gls@1", right, store.Admission{Repeats: 2})
+		if fs, err := s.FiledFrom(t.Context(), seq); err != nil || len(fs) != 1 || fs[0].Scan.Key != "right" || fs[0].Connector != "gls@1" || fs[0].Surprise != right.Surprise {
+			t.Errorf("%+v, %v", fs, err)
+		}
+		register(t, s, "acme-9", ref(bol, "", "B9"))
+		register(t, s, "acme-1", ref(bol, "", "B1"))
+		if got := sent(t, s, "a"); len(got) != 1 || len(got["acme-1"]) != 1 || got["acme-1"][0].Key != "right" {
+			t.Errorf("the shipments hear %v", got)
+		}
+		// Another delivery may be the first to say again what was replaced.
+		if a := admit(t, s, wrong); a.New != 1 {
+			t.Errorf("%+v", a)
+		}
+		if got := keys(sent(t, s, "a")["acme-9"]); len(got) != 1 || got[0] != "wrong" {
+			t.Errorf("acme-9 hears %v", got)
+		}
+	})
+}
+
 func TestPendingDeliveryIsLeftToTheRelay(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db storetest.DB) {
 		s, _ := open(t, db)

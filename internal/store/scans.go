@@ -199,7 +199,8 @@ func (s *Store) claim(ctx context.Context, t *sql.Tx, fs []Filing) (map[int64]bo
 // scansAtOnce bounds the rows of one statement: PostgreSQL takes 65,535 placeholders, SQLite half as many.
 const scansAtOnce = 500
 
-// insertScans files the scans that are not in the store, and returns these in the order they came in.
+// insertScans files the scans that are not in the store, or that a later reading had set aside there, and returns these in
+// the order they came in.
 func (s *Store) insertScans(ctx context.Context, t *sql.Tx, ps []*placement) (fresh []*placement, err error) {
 	const columns = 8
 	for part := range slices.Chunk(ps, scansAtOnce) {
@@ -218,6 +219,9 @@ func (s *Store) insertScans(ctx context.Context, t *sql.Tx, ps []*placement) (fr
 		}); err != nil {
 			return nil, err
 		}
+		if err := s.revive(ctx, t, part, seqs); err != nil {
+			return nil, err
+		}
 		for _, p := range part {
 			if p.seq = seqs[p.scan.Key]; p.seq == 0 {
 				p.admission.Repeats++
@@ -228,6 +232,56 @@ func (s *Store) insertScans(ctx context.Context, t *sql.Tx, ps []*placement) (fr
 		}
 	}
 	return fresh, nil
+}
+
+// revive files those scans of a part again that were replaced, as they are read now, and adds them to seqs, which has the
+// ones that are new: a mapping that is rolled back says again what the one after it did not.
+func (s *Store) revive(ctx context.Context, t *sql.Tx, part []*placement, seqs map[string]int64) error {
+	replaced, err := replacedOf(ctx, t, part, seqs)
+	if err != nil {
+		return err
+	}
+	for _, p := range part {
+		if !replaced[p.scan.Key] {
+			continue
+		}
+		delete(replaced, p.scan.Key)
+		rows, err := t.QueryContext(ctx, `UPDATE scans SET delivery = $1, refs = $2, scan = $3, at = $4, connector = $5, surprise = $6, state = 'unmatched', reason = ''
+			WHERE scan_key = $7 AND state = 'replaced' RETURNING seq`, p.delivery, toJSON(p.refs), toJSON(p.scan), stamp(s.now()), p.connector, p.surprise, p.scan.Key)
+		if _, err = all(rows, err, func(r *sql.Rows) (seq int64, err error) {
+			err = r.Scan(&seq)
+			seqs[p.scan.Key] = seq
+			return seq, err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replacedOf says which scans of a part are in the store as replaced. The state is looked at here: a database that knows
+// nothing of how states are spread would go through all that are replaced.
+func replacedOf(ctx context.Context, t *sql.Tx, part []*placement, seqs map[string]int64) (map[string]bool, error) {
+	var keys []any
+	for _, p := range part {
+		if seqs[p.scan.Key] == 0 {
+			keys = append(keys, p.scan.Key)
+		}
+	}
+	replaced := map[string]bool{}
+	if len(keys) == 0 {
+		return replaced, nil
+	}
+	rows, err := t.QueryContext(ctx, `SELECT scan_key, state FROM scans WHERE scan_key IN (`+places(1, len(keys), 1)+`)`, keys...)
+	_, err = all(rows, err, func(r *sql.Rows) (key string, err error) {
+		var state string
+		err = r.Scan(&key, &state)
+		if state == "replaced" {
+			replaced[key] = true
+		}
+		return key, err
+	})
+	return replaced, err
 }
 
 func toJSON(v any) string {

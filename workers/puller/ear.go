@@ -138,3 +138,18 @@ func reached(s config.Source) string {
 	}
 	return s.Owner + ", " + s.Contact
 }
+
+// Unheard names the sources of which nothing was ever received, sent or asked for, each with whom to ask and what to do;
+// none for nothing.
+func Unheard(ctx context.Context, s *store.Store, sources []config.Source) (lacks []string) {
+	for _, src := range sources {
+		known, err := s.Known(ctx, src.Name)
+		switch {
+		case err != nil:
+			return append(lacks, fmt.Sprintf("whether each source was ever heard: %v", err))
+		case !known:
+			lacks = append(lacks, fmt.Sprintf("word from source %s: it is configured, and nothing of it was ever received: give it the address /v1/events/%[1]s of the bridge and its secret; where it says that it sends, waybill_ingest_events_total of the bridge says how it was answered; its owner is %[2]s", src.Name, reached(src)))
+		}
+	}
+	return lacks
+}

@@ -65,3 +65,17 @@ func TestSilentSourceIsSaidWithWhomToAskAndItsShipmentsArePulledSooner(t *testin
 		}
 	})
 }
+
+func TestSourceThatWasNeverHeardIsSaidUntilSomethingComesOfIt(t *testing.T) {
+	each(t, func(w *world) {
+		sources := []config.Source{{Name: "parcels", Owner: "transport team", Contact: "transport@example.com"}, {Name: "other", Owner: "x"}}
+		said := puller.Unheard(w.Context(), w.store, sources)
+		if len(said) != 2 || !strings.Contains(said[0], "/v1/events/parcels") || !strings.Contains(said[0], "transport team, transport@example.com") || !strings.Contains(said[1], "source other") {
+			w.Errorf("the doctor says %q", said)
+		}
+		w.sends("1")
+		if said := puller.Unheard(w.Context(), w.store, sources); len(said) != 1 || !strings.Contains(said[0], "source other") {
+			w.Errorf("the doctor says %q", said)
+		}
+	})
+}

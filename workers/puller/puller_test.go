@@ -107,7 +107,11 @@ func (w *world) once() int {
 // sails records a shipment in transit under a number of the carrier.
 func (w *world) sails(id freight.ShipmentID, number string, promised time.Time) {
 	w.Helper()
-	e := store.Entry{View: freight.View{Shipment: id, Revision: 1, Stage: freight.StageTransit, Promised: promised}, References: []freight.Reference{{Kind: w.provider.API().Number, Carrier: "UPS", Value: number}}}
+	whose := freight.CarrierCode("UPS")
+	if w.form == "dhl" {
+		whose = "DHL"
+	}
+	e := store.Entry{View: freight.View{Shipment: id, Revision: 1, Stage: freight.StageTransit, Promised: promised}, References: []freight.Reference{{Kind: w.provider.API().Number, Carrier: whose, Value: number}}}
 	if _, err := w.store.Record(w.Context(), e); err != nil {
 		w.Fatal(err)
 	}
@@ -148,6 +152,7 @@ var (
 		"easypost":  {[]string{"in_transit/departed_facility", "out_for_delivery/out_for_delivery", "delivered/arrived_at_destination"}, home},
 		"shippo":    {[]string{"TRANSIT/package_departed", "TRANSIT/out_for_delivery", "DELIVERED/delivered"}, home},
 		"aftership": {[]string{"InTransit_001", "OutForDelivery_001", "Delivered_001"}, []freight.Milestone{freight.InTransit, freight.OutForDelivery, freight.Delivered}},
+		"dhl":       {[]string{"pre-transit", "transit", "delivered"}, []freight.Milestone{freight.LabelCreated, freight.InTransit, freight.Delivered}},
 		"karrio":    {[]string{"in_transit", "out_for_delivery", "delivered"}, []freight.Milestone{freight.InTransit, freight.OutForDelivery, freight.Delivered}},
 		"dcsa":      {[]string{"TRANSPORT/DEPA", "EQUIPMENT/DISC", "EQUIPMENT/DROP"}, []freight.Milestone{freight.DepartedFacility, freight.ArrivedAtFacility, freight.ArrivedAtDelivery}},
 	}

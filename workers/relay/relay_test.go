@@ -40,6 +40,7 @@ type story struct {
 	batches   int
 	repeats   int
 	gaps      []string
+	journey   freight.Journey
 }
 
 // trouble is what happens to a signal. The zero value is none.
@@ -98,6 +99,7 @@ func (s *story) hear(b protocol.ScanBatch) {
 		}
 		s.highWater = sc.Number
 		s.heard = append(s.heard, sc.RawCode)
+		s.journey.Apply(sc)
 	}
 }
 

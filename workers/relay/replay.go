@@ -13,16 +13,19 @@ import (
 )
 
 // Replay reads deliveries of a source again, as far as a connector has read them, or could not: with a version that
-// knows better. What was said before is not said twice, and what a shipment was told is never taken back.
+// knows better. What was said before is not said twice, and what a shipment was told stands, unless it is taken back.
 type Replay struct {
 	Store     *store.Store
 	Connector connectors.Connector
 	Source    string
-	From, To  time.Time // received from one and before the other
-	DeadOnly  bool      // only those that could not be read
-	DryRun    bool      // find the difference, and change nothing
+	From, To  time.Time        // received from one and before the other
+	DeadOnly  bool             // only those that could not be read
+	DryRun    bool             // find the difference, and change nothing
+	Retract   *Correction      // takes back what shipments were told and is no longer read so; nil: it stands
+	Now       func() time.Time // needed with Retract
 
-	said map[string]bool // keys that an earlier delivery of this replay says anew
+	said  map[string]bool // keys that an earlier delivery of this replay says anew
+	still map[string]bool // keys that some delivery of this replay says
 }
 
 // Statement is what a scan says, as far as a replay may change it.
@@ -58,6 +61,13 @@ type Change struct {
 	Was        *Statement         `json:"was,omitempty"`
 	Is         *Statement         `json:"is,omitempty"`
 	Why        string             `json:"why,omitzero"` // it is unreadable
+	// TakenBack says that a retraction of what the shipment was told is filed, or in a dry run that one would be; Stands
+	// why none is, where retractions were asked for.
+	TakenBack bool   `json:"takenBack,omitzero"`
+	Stands    string `json:"stands,omitzero"`
+
+	was  *store.Filed
+	same bool // the delivery still says something that a retraction of Was would undo
 }
 
 // Outcome is what a replay found and did.
@@ -67,15 +77,19 @@ type Outcome struct {
 	Changes   []Change `json:"changes"`
 	Filed     int      `json:"filed"`     // scans for shipments, which the worker's relay sends
 	Unmatched int      `json:"unmatched"` // scans that wait for a shipment
+	TakenBack int      `json:"takenBack"` // statements that shipments were told
 }
 
 // Run replays, in the order in which the deliveries came.
 func (r *Replay) Run(ctx context.Context) (o Outcome, err error) {
-	o.Changes, r.said = []Change{}, map[string]bool{}
+	o.Changes, r.said, r.still = []Change{}, map[string]bool{}, map[string]bool{}
 	for after := int64(0); ; {
 		ds, err := r.Store.ReadBetween(ctx, r.Source, r.From, r.To, after, batch)
-		if err != nil || len(ds) == 0 {
+		if err != nil {
 			return o, err
+		}
+		if len(ds) == 0 {
+			return o, r.takeBack(ctx, &o)
 		}
 		for _, d := range ds {
 			after = d.Seq
@@ -125,7 +139,7 @@ func (r *Replay) compare(ctx context.Context, d store.Delivery, in []store.Incom
 	}
 	now := map[string]bool{}
 	for _, s := range in {
-		now[s.Scan.Key] = true
+		now[s.Scan.Key], r.still[s.Scan.Key] = true, true
 	}
 	known, err := r.Store.FiledAs(ctx, slices.Collect(maps.Keys(now)))
 	if err != nil {
@@ -139,15 +153,24 @@ func (r *Replay) compare(ctx context.Context, d store.Delivery, in []store.Incom
 		r.said[s.Scan.Key] = true
 		c := Change{Delivery: d.Seq, DeliveryID: d.ID, ReceivedAt: d.ReceivedAt, Kind: Added, ReadBy: d.Connector, Is: statement(s.Scan, s.References, s.Surprise)}
 		if i := same(gone, s.Scan); i >= 0 {
-			c.Kind, c.Was, c.Shipment = Changed, statement(gone[i].Scan, gone[i].References, gone[i].Surprise), gone[i].Shipment
+			c.Kind = Changed
+			c.unsay(gone[i], in)
 			gone = slices.Delete(gone, i, i+1)
 		}
 		changes = append(changes, c)
 	}
 	for _, f := range gone {
-		changes = append(changes, Change{Delivery: d.Seq, DeliveryID: d.ID, ReceivedAt: d.ReceivedAt, Kind: Withdrawn, ReadBy: d.Connector, Shipment: f.Shipment, Was: statement(f.Scan, f.References, f.Surprise)})
+		c := Change{Delivery: d.Seq, DeliveryID: d.ID, ReceivedAt: d.ReceivedAt, Kind: Withdrawn, ReadBy: d.Connector}
+		c.unsay(f, in)
+		changes = append(changes, c)
 	}
 	return changes, nil
+}
+
+// unsay notes a statement that is no longer made by a delivery, which is now read as in.
+func (c *Change) unsay(f store.Filed, in []store.Incoming) {
+	c.Was, c.Shipment = statement(f.Scan, f.References, f.Surprise), f.Shipment
+	c.was, c.same = &f, saysTheSame(f, in)
 }
 
 // same finds the statement that was read otherwise before: of the same code and time, else of the same time, else of

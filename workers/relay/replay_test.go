@@ -61,7 +61,7 @@ func dry(r *relay.Replay) { r.DryRun = true }
 
 func (w *world) parcel(number string) {
 	w.Helper()
-	w.record(store.Entry{View: freight.View{Shipment: "acme-1", Revision: 1}, References: []freight.Reference{tracking("ACME", number)}})
+	w.record(store.Entry{View: freight.View{Shipment: "acme-1", Revision: 1}, References: []freight.Reference{{Kind: freight.RefShipment, Value: "acme-1"}, tracking("ACME", number)}})
 	w.temporal.start("acme-1")
 }
 
@@ -143,6 +143,32 @@ func TestReplayFindsTheShipmentOfWhatWasReadUnderAWrongNumber(t *testing.T) {
 	})
 }
 
+func TestWhatAMappingThatIsRolledBackHadReplacedWaitsAgain(t *testing.T) {
+	each(t, func(w *world) {
+		v1, v2 := version(w, 1, events, "A: picked_up"), version(w, 2, `.e[] | {tracking: ("X" + .n), code: .c, at: .at}`, "A: picked_up")
+		w.accept("acme", history("A"))
+		w.reads(v1)
+		w.replay(v2)
+		w.counts(map[string]int{"unmatched": 1, "replaced": 1})
+		if o := w.replay(v1, dry); len(o.Changes) != 1 || o.Changes[0].Is == nil || o.Changes[0].Is.References[0].Value != "P1" {
+			w.Errorf("a dry run: %+v", o)
+		}
+		if o := w.replay(v1); o.Unmatched != 1 || o.Filed != 0 {
+			w.Errorf("%+v", o)
+		}
+		w.counts(map[string]int{"unmatched": 1, "replaced": 1})
+		if o := w.replay(v1); o.Unchanged != 1 || len(o.Changes) > 0 {
+			w.Errorf("again: %+v", o)
+		}
+		w.parcel("P1")
+		w.reads(v1)
+		w.heard("acme-1", "A")
+		w.record(store.Entry{View: freight.View{Shipment: "acme-2", Revision: 1}, References: []freight.Reference{tracking("ACME", "XP1")}})
+		w.reads(v1)
+		w.counts(map[string]int{"unmatched": 0, "replaced": 1, "sent": 1})
+	})
+}
+
 func TestDeadLettersAreReadByAVersionThatCan(t *testing.T) {
 	each(t, func(w *world) {
 		w.parcel("P1")
@@ -168,7 +194,7 @@ func TestDeadLettersAreReadByAVersionThatCan(t *testing.T) {
 	})
 }
 
-func TestReplayByAWorseVersionTakesNothingBack(t *testing.T) {
+func TestReplayByAWorseVersionTakesNothingBackUnasked(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
 	w.parcel("P1")
 	v1, v2 := version(w, 1, events, "A: picked_up, B: delivered"), version(w, 2, events+` | if .code == "B" then error("B is not ours") else . end`, "A: picked_up")

@@ -74,7 +74,9 @@ func examine(ctx context.Context, c *config.Config) (missing []string) {
 	missing = append(missing, p.Lacks(ctx)...)
 	if p.Store != nil {
 		missing = append(missing, puller.Silences(ctx, p.Store, c.Bridge.Sources, c.Silence.After, time.Now())...)
+		missing = append(missing, puller.Unheard(ctx, p.Store, c.Bridge.Sources)...)
 		missing = append(missing, relay.Backlogs(ctx, p.Store, c.Relay.UnmatchedAfter, c.SourceOwner, time.Now())...)
+		missing = append(missing, relay.Misreads(ctx, p.Store, c.SourceOwner, time.Now())...)
 	}
 	urls := map[string]string{"odoo": c.Odoo.URL, "billing": c.Billing.URL, "tms": c.TMS.URL, "finance": c.Finance.URL}
 	return append(append(missing, doctor.Clocks(ctx, urls, time.Now)...), doctor.Disk(c.Store.URL)...)

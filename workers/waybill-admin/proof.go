@@ -20,8 +20,8 @@ import (
 	"waybill/workflows/freight"
 )
 
-// byHand is whose event a document is that a person brings in. No source of the configuration can be called so.
-const byHand = "by_hand"
+// byHand is whose event a document is that a person brings in.
+const byHand = connectors.ByHand
 
 // proof is a proof of delivery that a person has.
 type proof struct {

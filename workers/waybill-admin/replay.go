@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"waybill/starters/bridge/connectors/declared"
 	"waybill/workers/notifier"
 	"waybill/workers/relay"
+	"waybill/workflows/freight"
 )
 
 // reread is what replay prints for programs.
@@ -36,6 +38,9 @@ type asked struct {
 	source, from, to string
 	version          int
 	dead, dry        bool
+	retract          bool
+	by, reason       string   // with retract
+	milestones       []string // with retract; none: all
 }
 
 func (a *app) replay() *cobra.Command {
@@ -44,7 +49,8 @@ func (a *app) replay() *cobra.Command {
 		Use: "replay", Short: "Read stored deliveries of a source again, show what is read otherwise, and file what is new", Args: cobra.NoArgs,
 		Long: "Read stored deliveries of a source again, show what is read otherwise, and file what is new.\n\n" +
 			"Statements that read as before keep their ids and are not said twice; the worker's relay sends what is new to its shipment. What a shipment was\n" +
-			"told is never taken back: a statement that is withdrawn or changed stands there beside the new one. Begin with --dry-run.",
+			"told stands there beside the new statement, unless --retract takes it back, as its source would: for good, with who and why kept in\n" +
+			"waybill-admin inbox list --source " + connectors.ByHand + ". What is billed goes to a person. Begin with --dry-run.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load((*config.Config).ForReplay)
 			if err != nil {
@@ -69,6 +75,10 @@ func (a *app) replay() *cobra.Command {
 	f.IntVar(&q.version, "connector-version", 0, "by this version of the source's connector; the one it is configured with where it is not said")
 	f.BoolVar(&q.dead, "dead", false, "only deliveries that could not be read")
 	f.BoolVar(&q.dry, "dry-run", false, "show what is read otherwise, and change nothing")
+	f.BoolVar(&q.retract, "retract", false, "take back what shipments were told and is no longer read so")
+	f.StringVar(&q.by, "by", cmp.Or(os.Getenv("SUDO_USER"), os.Getenv("USER")), "who takes it back, with --retract: kept for auditors")
+	f.StringVar(&q.reason, "reason", "", "why, with --retract: kept for auditors")
+	f.StringSliceVar(&q.milestones, "milestone", nil, "only statements of this milestone, with --retract; may be given again")
 	_ = c.MarkFlagRequired("source") // the flags are there
 	_ = c.MarkFlagRequired("from")
 	return c
@@ -94,8 +104,31 @@ func replayOf(c *config.Config, q asked) (*relay.Replay, error) {
 	if !from.Before(to) {
 		return nil, console.Usagef("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
-	reader, err := readerOf(c, q)
-	return &relay.Replay{Connector: reader, Source: q.source, From: from, To: to, DeadOnly: q.dead, DryRun: q.dry}, err
+	r := &relay.Replay{Source: q.source, From: from, To: to, DeadOnly: q.dead, DryRun: q.dry, Now: time.Now}
+	if r.Retract, err = correctionOf(q); err != nil {
+		return nil, err
+	}
+	r.Connector, err = readerOf(c, q)
+	return r, err
+}
+
+// correctionOf is what is to be taken back, by whom and why; nil for nothing.
+func correctionOf(q asked) (*relay.Correction, error) {
+	if !q.retract {
+		return nil, nil
+	}
+	if err := freight.CheckPerson(q.by, q.reason); err != nil && !q.dry {
+		return nil, console.Usagef("--retract: %v", err)
+	}
+	k := &relay.Correction{By: q.by, Reason: q.reason}
+	for _, text := range q.milestones {
+		m := freight.Milestone(text)
+		if !m.Known() {
+			return nil, console.Usagef("--milestone %q is no milestone: waybill connector events com.waybill.shipment.milestone.v1 has them", text)
+		}
+		k.Milestones = append(k.Milestones, m)
+	}
+	return k, nil
 }
 
 // readerOf is the connector of a source, in the version that is asked for.
@@ -122,17 +155,28 @@ func readerOf(c *config.Config, q asked) (connectors.Connector, error) {
 func (a *app) printReplay(r reread) {
 	var rows []console.Row
 	for _, c := range r.Changes {
-		rows = append(rows, console.Row{c.Delivery, c.DeliveryID, c.Kind, cmp.Or(c.ReadBy, "nobody"), said(c.Was), cmp.Or(said(c.Is), c.Why), c.Shipment})
+		rows = append(rows, console.Row{c.Delivery, c.DeliveryID, c.Kind, cmp.Or(c.ReadBy, "nobody"), said(c.Was), cmp.Or(said(c.Is), c.Why), c.Shipment, takenBack(c)})
 	}
 	if len(rows) > 0 {
-		a.Table(console.Row{"seq", "id", "difference", "read by", "was", "is by " + r.Connector, "shipment told"}, rows)
+		a.Table(console.Row{"seq", "id", "difference", "read by", "was", "is by " + r.Connector, "shipment told", "taken back"}, rows)
 	}
 	a.Print("%d deliveries read again by %s, %d as before, %d differences", r.Read, r.Connector, r.Unchanged, len(r.Changes))
 	if r.DryRun {
+		if r.TakenBack > 0 {
+			a.Print("%d statements would be taken back", r.TakenBack)
+		}
 		a.Say("nothing was changed: without --dry-run what is new is filed")
 		return
 	}
-	a.Print("%d scans filed for their shipments, %d wait for one", r.Filed, r.Unmatched)
+	a.Print("%d scans filed for their shipments, %d wait for one, %d statements taken back", r.Filed, r.Unmatched, r.TakenBack)
+}
+
+// takenBack says whether what a shipment was told is taken back, and else why not.
+func takenBack(c relay.Change) string {
+	if c.TakenBack {
+		return "yes"
+	}
+	return c.Stands
 }
 
 // said is a statement in one line.

@@ -98,6 +98,30 @@ func TestReplayShowsTheDifferenceThenFilesWhatIsNew(t *testing.T) {
 	d.want(console.Done, "by acme@1, 1 as before", "", append(window, "--connector-version", "1", "--dry-run")...)
 }
 
+func TestWhatAShipmentWasToldWronglyIsTakenBackByAPersonWithAReason(t *testing.T) {
+	d, s, v1 := replayDesk(t)
+	if _, err := s.Record(t.Context(), store.Entry{View: freight.View{Shipment: "acme-7", Revision: 1}, References: []freight.Reference{{Kind: freight.RefTracking, Carrier: "ACME", Value: "P1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	d.reading(s, "one", `{"n":"P1","c":"A","at":"2026-11-24T08:00:00Z"}`, v1)
+	d.connectorOf(2, "A: label_created")
+	args := []string{"replay", "--source", "parcels", "--from", "2026-11-24", "--to", "2026-11-25", "--retract", "--by", "ann"}
+	out := d.want(console.Done, "1 statements would be taken back", "nothing was changed", append(args, "--dry-run")...)
+	if !strings.Contains(out, "picked_up") || !strings.Contains(out, "acme-7") || !strings.Contains(out, "yes") {
+		t.Errorf("it does not show what it would take back:\n%s", out)
+	}
+	d.want(console.Done, "0 as before, 1 differences\n", "", append(args, "--dry-run", "--milestone", "delivered")...)
+	d.want(console.Misused, "", `--milestone "gone" is no milestone`, append(args, "--dry-run", "--milestone", "gone")...)
+	d.want(console.Misused, "", "--retract: by of 1 to", args...)
+	args = append(args, "--reason", "A is the label")
+	if got := consoletest.FromJSON[reread](t, d.want(console.Done, "", "", append(args, "--json")...)); got.TakenBack != 1 || !got.Changes[0].TakenBack {
+		t.Errorf("%+v", got)
+	}
+	d.want(console.Done, "0 statements taken back", "", args...)
+	d.want(console.Done, "verified by ann", "", "inbox", "show", "2")
+	d.want(console.Done, "reason: A is the label", "", "inbox", "show", "2")
+}
+
 func TestDeadLetterIsShownWithWhatReadsItAgain(t *testing.T) {
 	d, s, v1 := replayDesk(t)
 	d.reading(s, "odd", `[{"n":"P1","c":"A","at":"2026-11-24T08:00:00Z"}]`, v1)

@@ -223,6 +223,12 @@ func (h *house) work(ctx context.Context) error {
 	}
 	strays := &relay.Unmatched{Store: h.store, Temporal: h.temporal, Grace: h.config.Relay.UnmatchedAfter, Log: h.log, Metrics: backlog, Now: time.Now}
 	g.Go(func() error { strays.Run(ctx); return nil })
+	misread, err := relay.NewMisreadMetrics(h.metrics)
+	if err != nil {
+		return err
+	}
+	watch := &relay.MisreadWatch{Store: h.store, Metrics: misread, Log: h.log, Now: time.Now}
+	g.Go(func() error { watch.Run(ctx); return nil })
 	g.Go(func() error { h.catalog.Watch(ctx, h.config.Connectors.LookEvery, h.connectorNews); return nil })
 	if err := h.pull(ctx, g, metrics); err != nil {
 		return err

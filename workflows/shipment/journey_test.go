@@ -25,6 +25,44 @@ func takenBack(m freight.Milestone, at time.Time) freight.Scan {
 	return s
 }
 
+// readWrongly takes back what its source never meant, at the time at which it was said to have happened.
+func readWrongly(key string, of freight.Scan, at time.Time) freight.Scan {
+	s := milestone(freight.Unclassified, at)
+	s.Key, s.Source, s.Reason, s.Retracts = key, of.Source, string(freight.ReasonRetracted), &freight.Retracts{Milestone: of.Milestone, At: of.OccurredAt}
+	return s
+}
+
+func TestDeliveryThatAMappingMadeUpBillsNothingOnceItIsTakenBack(t *testing.T) {
+	s := newStory(t)
+	var made freight.Scan
+	s.at(time.Hour, func() {
+		made = milestone(freight.Delivered, s.Now().Add(time.Minute))
+		s.scan(milestone(freight.PickedUp, s.Now()), made, pod(s.Now().Add(2*time.Minute)))
+	})
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.Stage != freight.StageCharges {
+			t.Fatalf("stage %s, want it to wait for charges", st.Stage)
+		}
+		s.scan(readWrongly("r1", made, s.Now()), milestone(freight.DeliveryAttempted, made.OccurredAt), charges(s.Now(), ""))
+	})
+	s.at(3*time.Hour, func() { s.scan(readWrongly("r2", made, s.Now())) }) // by someone else who found it too
+	s.at(4*time.Hour, func() {
+		if st := s.state(); st.Stage != freight.StageTransit || st.Journey.Has(freight.Delivered) || len(s.plans) != 0 {
+			t.Errorf("stage %s, %d postings", st.Stage, len(s.plans))
+		}
+		real := milestone(freight.Delivered, s.Now())
+		real.Key = "real"
+		paper := pod(s.Now())
+		paper.Key, paper.Documents[0].SHA256 = "paper", "bb"
+		s.scan(real, paper)
+	})
+	s.at(5*time.Hour, s.paid)
+	s.run()
+	if s.finished(freight.StageClosed); len(s.plans) != 1 {
+		t.Errorf("%d postings", len(s.plans))
+	}
+}
+
 // reason gives a scan why it happened.
 func reason(r freight.Reason, s freight.Scan) freight.Scan {
 	s.Reason, s.Key = string(r), s.Key+" "+string(r)
@@ -165,34 +203,47 @@ func TestDeliveryTakenBackWhileItIsRatedIsNotPosted(t *testing.T) {
 }
 
 func TestDeliveryTakenBackAfterItIsBilledGoesToFinanceUntilItIsDelivered(t *testing.T) {
-	for name, end := range map[string]func(*story){
-		"delivered after all": func(s *story) {
-			again := milestone(freight.Delivered, s.Now())
-			again.Key = "again"
-			s.scan(again)
-		},
-		"credited by a person": func(s *story) { s.dismissAll(freight.DeliveryTakenBack) },
+	for name, back := range map[string]func(told freight.Scan, now time.Time) freight.Scan{
+		"by its milestone": func(_ freight.Scan, now time.Time) freight.Scan { return takenBack(freight.Delivered, now) },
+		"by its time":      func(told freight.Scan, now time.Time) freight.Scan { return readWrongly("r1", told, now) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStory(t)
-			s.at(time.Hour, func() { s.scan(carried(s.Now(), "")...) })
-			s.at(2*time.Hour, func() { s.scan(takenBack(freight.Delivered, s.Now())) })
-			s.at(3*time.Hour, s.paid)
-			looked := false
-			s.at(4*time.Hour, func() {
-				looked = true
-				st := s.state()
-				es := open(st, freight.DeliveryTakenBack)
-				if st.Stage != freight.StageSettlement || len(es) != 1 || es[0].Owner != freight.Finance || st.Shown.Exception == "" || st.Shown.Status == freight.StatusDelivered {
-					t.Errorf("stage %s, exceptions %+v, shown %+v; want it open though paid", st.Stage, st.Exceptions, st.Shown)
-				}
-				end(s)
+		t.Run(name+", delivered after all", func(t *testing.T) {
+			takesBackAfterBilling(t, back, func(s *story) {
+				again := milestone(freight.Delivered, s.Now())
+				again.Key = "again"
+				s.scan(again)
 			})
-			s.run()
-			if st := s.finished(freight.StageClosed); len(s.plans) != 1 || !looked {
-				t.Errorf("%d postings, closed before anyone looked %v, exceptions %+v", len(s.plans), !looked, st.Exceptions)
-			}
 		})
+		t.Run(name+", credited by a person", func(t *testing.T) {
+			takesBackAfterBilling(t, back, func(s *story) { s.dismissAll(freight.DeliveryTakenBack) })
+		})
+	}
+}
+
+// takesBackAfterBilling runs a story whose delivery is taken back when it is billed, until end ends what finance was shown.
+func takesBackAfterBilling(t *testing.T, back func(told freight.Scan, now time.Time) freight.Scan, end func(*story)) {
+	t.Helper()
+	s := newStory(t)
+	var told []freight.Scan
+	s.at(time.Hour, func() {
+		told = carried(s.Now(), "")
+		s.scan(told...)
+	})
+	s.at(2*time.Hour, func() { s.scan(back(told[4], s.Now())) })
+	s.at(3*time.Hour, s.paid)
+	looked := false
+	s.at(4*time.Hour, func() {
+		looked = true
+		st := s.state()
+		es := open(st, freight.DeliveryTakenBack)
+		if st.Stage != freight.StageSettlement || len(es) != 1 || es[0].Owner != freight.Finance || st.Shown.Exception == "" || st.Shown.Status == freight.StatusDelivered {
+			t.Errorf("stage %s, exceptions %+v, shown %+v; want it open though paid", st.Stage, st.Exceptions, st.Shown)
+		}
+		end(s)
+	})
+	s.run()
+	if st := s.finished(freight.StageClosed); len(s.plans) != 1 || !looked {
+		t.Errorf("%d postings, closed before anyone looked %v, exceptions %+v", len(s.plans), !looked, st.Exceptions)
 	}
 }
 

@@ -27,6 +27,8 @@ func (p *Provider) write(number string, v parcel, known bool) any {
 		return track(number, v)
 	case "karrio":
 		return karrio(number, v)
+	case "dhl":
+		return unified(number, v)
 	}
 	for _, s := range v.scans {
 		list = append(list, event(number, v, s))
@@ -75,6 +77,15 @@ func karrio(number string, v parcel) object {
 		events = append(events, object{"timestamp": s.At.UTC().Format("2006-01-02T15:04:05.000Z"), "code": "ZZ", "status": s.Code, "location": "Gent"})
 	}
 	return object{"id": "trk_" + number, "object_type": "tracker", "carrier_name": v.carrier, "tracking_number": number, "status": v.scans[len(v.scans)-1].Code, "test_mode": false, "updated_at": stamp(v.updated), "events": events}
+}
+
+// unified is DHL's, the newest event first.
+func unified(number string, v parcel) object {
+	var events []any
+	for _, s := range slices.Backward(v.scans) {
+		events = append(events, object{"timestamp": stamp(s.At), "statusCode": s.Code, "status": strings.ToUpper(s.Code), "location": object{"address": object{"countryCode": "BE", "addressLocality": "Gent"}}})
+	}
+	return object{"shipments": []any{object{"id": number, "service": "express", "status": events[0], "events": events}}}
 }
 
 // event is DCSA's.

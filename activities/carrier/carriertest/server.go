@@ -48,7 +48,7 @@ type parcel struct {
 	updated time.Time
 }
 
-// New starts a stand-in for the provider of a connector: easypost, shippo, aftership, karrio or dcsa. Close ends it.
+// New starts a stand-in for the provider of a connector: easypost, shippo, aftership, dhl, karrio or dcsa. Close ends it.
 func New(connector string) *Provider {
 	p := &Provider{form: connector, parcels: map[string]parcel{}, calls: map[string]int{}}
 	p.Server = httptest.NewServer(p)
@@ -119,7 +119,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case !ok || r.Method != http.MethodGet || carrier != "" && known && carrier != v.carrier:
 		http.NotFound(w, r)
-	case !known && (p.form == "shippo" || p.form == "karrio"):
+	case !known && (p.form == "shippo" || p.form == "karrio" || p.form == "dhl"):
 		http.Error(w, `{"detail":"not found"}`, http.StatusNotFound)
 	default:
 		w.Header().Set("Content-Type", "application/json")
@@ -135,6 +135,8 @@ func (p *Provider) asked(r *http.Request) (carrier, number string, ok bool) {
 		return "", r.URL.Query().Get("tracking_code"), r.URL.Path == "/v2/trackers"
 	case "aftership":
 		return "", r.URL.Query().Get("tracking_numbers"), r.URL.Path == "/tracking/2024-07/trackings"
+	case "dhl":
+		return "", r.URL.Query().Get("trackingNumber"), r.URL.Path == "/track/shipments"
 	case "dcsa":
 		return "", r.URL.Query().Get("carrierBookingReference"), r.URL.Path == "/v2/events"
 	case "karrio":
@@ -153,6 +155,8 @@ func (p *Provider) lets(r *http.Request) bool {
 		return given == "Basic "+base64.StdEncoding.EncodeToString([]byte(Token+":"))
 	case "aftership":
 		return r.Header.Get("as-api-key") == Token
+	case "dhl":
+		return r.Header.Get("DHL-API-Key") == Token
 	case "shippo":
 		return given == "ShippoToken "+Token
 	case "karrio":

@@ -130,7 +130,7 @@ func (Canonical) Decode(d store.Delivery, now time.Time) ([]store.Incoming, erro
 	if err := json.Unmarshal(d.Body, &e); err != nil {
 		return nil, fmt.Errorf("the body is no JSON event: %w", err)
 	}
-	in, err := decodeData(e, d.Source)
+	in, err := decodeData(e, saidBy(e, d.Source))
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,7 @@ func readDHL(zs Zones, body []byte) (b Batch, err error) {
 			return b, err
 		}
 	}
+	slices.SortStableFunc(b.Readings, func(a, b Reading) int { return a.At.Time.Compare(b.At.Time) }) // its API gives the newest first
 	return b, nil
 }
 

@@ -60,7 +60,7 @@ func TestEveryRowOfEveryMappingDecidesAPayload(t *testing.T) {
 				if !e.Silent {
 					t.Errorf("%s: %q makes a scan", name, code)
 				}
-			case e.Silent || e.Scan.Milestone != row.Milestone || e.Surprise != "":
+			case e.Silent || e.Scan.Milestone != row.Milestone || (e.Surprise != "") != (row.Milestone == freight.Unclassified):
 				t.Errorf("%s: %q gives %s %q, want %s", name, code, e.Scan.Milestone, e.Surprise, row.Milestone)
 			case row.Reason != "" && (e.Scan.Reason != string(row.Reason) || e.Scan.FaultParty != row.Reason.FaultParty()):
 				t.Errorf("%s: %q gives reason %q of %q, want %s of %s", name, code, e.Scan.Reason, e.Scan.FaultParty, row.Reason, row.Reason.FaultParty())
@@ -170,6 +170,19 @@ func TestUnknownCodeIsKeptUnclassifiedAndNeverDelayed(t *testing.T) {
 		if s.Milestone != freight.Unclassified || s.Reason != string(freight.ReasonCodeUnknown) || s.RawCode == "" || !strings.Contains(e.Surprise, p0(code)) {
 			t.Errorf("%s: %s gives %s (%s), raw %q, surprise %q", name, code, s.Milestone, s.Reason, s.RawCode, e.Surprise)
 		}
+	}
+}
+
+func TestCodeThatTellsNotWhatHappenedIsShownToPeople(t *testing.T) {
+	for name, code := range map[string]string{"aftership": "Exception", "easypost": "error", "shippo": "UNKNOWN", "dhl": "unknown", "karrio": "unknown"} {
+		e := explain(t, name, writers[name](at(code, 0)))[0]
+		if e.Scan.Milestone != freight.Unclassified || !strings.Contains(e.Surprise, code) || !strings.Contains(e.Surprise, name+"@") {
+			t.Errorf("%s: %s gives %s, surprise %q", name, code, e.Scan.Milestone, e.Surprise)
+		}
+	}
+	unlisted := explain(t, "aftership", []byte(`{"msg":{"tracking_number":"1","slug":"ups","tag":"Exception","checkpoints":[{"tag":"Exception","subtag":"Exception_099","checkpoint_time":"2026-11-23T10:00:00Z"}]}}`))[0]
+	if unlisted.Scan.RawCode != "Exception_099" || !strings.Contains(unlisted.Surprise, "Exception_099") {
+		t.Errorf("raw %q, surprise %q", unlisted.Scan.RawCode, unlisted.Surprise)
 	}
 }
 

@@ -219,6 +219,9 @@ func (p Partner) classify(e *Explained) {
 		why = p.reason(r.Why)
 	}
 	e.because(why, row.Fault)
+	if s.Milestone == freight.Unclassified {
+		e.Surprise = fmt.Sprintf("code %q moves nothing by mapping %s: what has happened stands in the delivery, or its sender knows", strings.Join(r.Codes, ", "), p.ID())
+	}
 }
 
 func (e *Explained) because(why freight.Reason, fault freight.FaultParty) {
