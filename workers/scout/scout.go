@@ -33,9 +33,10 @@ type Scout struct {
 	Hints    string        // source name of Odoo's hints in the inbox
 	Log      *zap.Logger
 
-	said   string           // the last fault, so that it is said once
-	looked time.Time        // from when on deliveries are read that have numbers of the carrier; zero: from Since
-	known  map[int64]string // numbers of the carrier that were registered of late, by delivery
+	said   string                      // the last fault, so that it is said once
+	looked time.Time                   // from when on deliveries are read that have numbers of the carrier; zero: from Since
+	known  map[int64]string            // numbers of the carrier that were registered of late, by delivery
+	told   map[freight.ShipmentID]bool // of numbers that people were asked for, and whose stories have not said so yet
 }
 
 // Guard says whether Odoo may be called, and hears how it went.
@@ -105,7 +106,7 @@ func (s *Scout) Look(ctx context.Context) error {
 	if s.Guard.Report(err); err != nil {
 		return err
 	}
-	return errors.Join(s.release(ctx, found), s.changes(ctx), s.payments(ctx), s.releaseOrders(ctx), s.cancelOrders(ctx))
+	return errors.Join(s.release(ctx, found), s.changes(ctx), s.supply(ctx), s.payments(ctx), s.releaseOrders(ctx), s.cancelOrders(ctx))
 }
 
 // pages reads page after page, until one is not full: what cannot be helped on the first must not hide the rest.
@@ -198,6 +199,38 @@ func (s *Scout) changes(ctx context.Context) error {
 	}
 	s.looked, s.known = began.Add(-lookBack), known
 	return nil
+}
+
+// supply tells shipments whose carrier's number people are asked for that one is registered by now, whoever did so: somebody
+// in Odoo, the TMS when it was asked, or the carrier with its acceptance.
+func (s *Scout) supply(ctx context.Context) error {
+	ids, err := s.Store.Supplied(ctx, page)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	told := map[freight.ShipmentID]bool{}
+	for _, id := range ids {
+		told[id] = true
+		if s.told[id] {
+			continue
+		}
+		if err := s.tellNumbers(ctx, id); err != nil {
+			delete(told, id)
+			faults = append(faults, err)
+		}
+	}
+	s.told = told
+	return errors.Join(faults...)
+}
+
+func (s *Scout) tellNumbers(ctx context.Context, id freight.ShipmentID) error {
+	ns, err := s.Store.Numbers(ctx, id)
+	if err != nil || len(ns) == 0 {
+		return err
+	}
+	g := freight.NumbersGiven{Numbers: ns[:min(len(ns), freight.NumbersAtOnce)], By: "waybill", Reason: "found registered"}
+	return unlessGone(protocol.NumbersKnown.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(id), g))
 }
 
 func (s *Scout) cancelOrders(ctx context.Context) error {

@@ -14,6 +14,7 @@ const (
 	TenderOverdue     ExceptionKind = "tender_overdue"
 	DeliveryOverdue   ExceptionKind = "delivery_overdue"
 	FreightInTrouble  ExceptionKind = "freight_in_trouble" // lost, damaged, refused, returned: raised by shipments of an earlier release
+	ReferenceMissing  ExceptionKind = "reference_missing"  // accepted, and no number of the carrier's is known
 	PODMissing        ExceptionKind = "pod_missing"
 	PODShort          ExceptionKind = "pod_short"
 	ChargesMissing    ExceptionKind = "charges_missing"
@@ -83,6 +84,7 @@ var remedies = map[ExceptionKind]remedy{
 	TenderOverdue:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Chase the TMS for an answer. Goes by itself once the tender is accepted."},
 	DeliveryOverdue:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "The promise is broken: tell the customer and chase the carrier. Goes by itself on delivery."},
 	FreightInTrouble:    {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Find out from the carrier what becomes of the freight. Dismiss once it is moving again; cancel if it will not be delivered."},
+	ReferenceMissing:    {owner: Operations, within: 4 * time.Hour, actions: []Action{Waive, Abandon}, advice: "Get the number from the carrier or the TMS, and give it with waybill exception supply, or as the delivery's tracking reference in Odoo: it goes by itself then. Until then the carrier cannot be asked, and what it says under its own number finds no shipment. Waive where the carrier has none."},
 	PODMissing:          {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "Ask the carrier for the POD; it goes on by itself when it comes. One that came by mail or on paper is brought in with waybill-admin proof."},
 	PODShort:            {owner: Operations, within: day, actions: []Action{Retry, Abandon}, advice: "Fewer pieces were delivered than shipped. Goes by itself when the rest is delivered. If no more will come, correct the delivery in Odoo, then resolve with retry."},
 	ChargesMissing:      {owner: Finance, within: 2 * day, actions: []Action{Dismiss, Waive}, advice: "Ask the carrier for its invoice; it goes on by itself when it comes. Waive to bill the customer without it, by contract."},

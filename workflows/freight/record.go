@@ -12,6 +12,7 @@ type AuditKind string
 const (
 	AuditClaimed    AuditKind = "claimed"
 	AuditTendered   AuditKind = "tendered"
+	AuditReference  AuditKind = "reference" // a number of the carrier's became known, beside its booking
 	AuditWarehouse  AuditKind = "warehouse" // asked for the goods, or to stop
 	AuditStage      AuditKind = "stage"
 	AuditCharges    AuditKind = "charges"

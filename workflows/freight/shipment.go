@@ -43,6 +43,10 @@ type Shipment struct {
 	Tenders  int       `json:"tenders,omitzero"`  // requests sent to the TMS, from 1
 	Tendered time.Time `json:"tendered,omitzero"` // when the last of them was first sent
 	Declined int       `json:"declined,omitzero"` // number of the last tender that was declined
+	// Supplied are numbers of the carrier's that became known beside the booking and the release, at most 50.
+	Supplied []Reference `json:"supplied,omitempty"`
+	// Unnumbered is since when it is accepted and no number of the carrier's is known; zero: one is, or none is looked for.
+	Unnumbered time.Time `json:"unnumbered,omitzero"`
 	// ShipOrder is what the warehouse was asked for; zero where it was not, as where the route names none.
 	ShipOrder ShipOrder `json:"shipOrder,omitzero"`
 	Estimate  Money     `json:"estimate,omitzero"` // of the sell side, at release
@@ -152,7 +156,7 @@ func (r StatusReport) Same(o StatusReport) bool {
 // Report is what Odoo should show now.
 func (s *Shipment) Report() StatusReport {
 	r := StatusReport{
-		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.Booking.number(), SLA: s.endangered(),
+		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.number(), SLA: s.endangered(),
 	}
 	if e := s.foremost(); e != nil {
 		r.Exception, r.Owner, r.Due, r.Next = Clip(string(e.Kind)+": "+e.Detail, 200), e.Owner, e.DueBy, e.Advice

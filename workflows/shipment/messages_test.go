@@ -75,7 +75,7 @@ func TestOneBadScanDoesNotCostTheOthersOfItsBatch(t *testing.T) {
 func TestEmptyMessagesChangeNothing(t *testing.T) {
 	s := newStory(t)
 	s.at(time.Hour, func() {
-		for _, name := range []string{protocol.Scans.Name, protocol.PaymentSeen.Name, protocol.CancelAsked.Name, protocol.ResolveAsked.Name, protocol.DisputeSettled.Name} {
+		for _, name := range []string{protocol.Scans.Name, protocol.PaymentSeen.Name, protocol.CancelAsked.Name, protocol.ResolveAsked.Name, protocol.DisputeSettled.Name, protocol.NumbersKnown.Name} {
 			s.SignalWorkflow(name, map[string]any{})
 		}
 	})

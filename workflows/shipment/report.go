@@ -18,11 +18,13 @@ const (
 	statusKey   = "status"
 	recordKey   = "record"
 	estimateKey = "estimate"
+	numbersKey  = "numbers"
 )
 
 // tell brings Odoo, the store, the Temporal UI and the clock up to date, before the story waits.
 func (r *run) tell(ctx workflow.Context) {
 	r.runOut(ctx)
+	r.chase(ctx)
 	r.watch(ctx)
 	r.verifyDecisions(ctx)
 	r.estimate(ctx)

@@ -43,13 +43,16 @@ type world struct {
 	pack     func() error
 	unpack   func() error
 	refusal  string
-	keeps    string           // why the warehouse does not stop
-	wms      string           // that the route names
-	booked   *freight.Booking // nil: the TMS names carrier and PRO
-	tracking []string         // of the booking
-	weight   string           // delivered, as Odoo has it
-	blockers []string         // of a posting, as Odoo has them
-	board    func() error     // what UpdateStatus waits for or fails with
+	keeps    string              // why the warehouse does not stop
+	wms      string              // that the route names
+	booked   *freight.Booking    // nil: the TMS names carrier and PRO
+	tracking []string            // of the booking
+	numbers  []freight.Reference // of its carrier, that the store has
+	asked    int                 // how often it was asked for these
+	look     func() error        // what ReadNumbers fails with
+	weight   string              // delivered, as Odoo has it
+	blockers []string            // of a posting, as Odoo has them
+	board    func() error        // what UpdateStatus waits for or fails with
 }
 
 const shipmentID = freight.ShipmentID("acme-7")
@@ -72,7 +75,7 @@ func newWorld() *world {
 		return freight.Invoice{Move: 99, Number: "INV/2026/00099", Date: p.Date, Net: p.Net, Tax: usd("0.00"), Total: p.Net, Lines: len(p.Lines)}, nil
 	}
 	fine := func() error { return nil }
-	w.board, w.claim, w.commit, w.stop, w.keep, w.pack, w.unpack = fine, fine, fine, fine, fine, fine, fine
+	w.board, w.claim, w.commit, w.stop, w.keep, w.pack, w.unpack, w.look = fine, fine, fine, fine, fine, fine, fine, fine
 	w.busy = func() {}
 	w.verify = func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return decided(q), nil }
 	return w
@@ -167,6 +170,10 @@ func (w *world) serve(r registry) {
 		return protocol.Recorded{}, w.keep()
 	})
 	serve(r, w, protocol.ReadTerms, func(protocol.TermsRequest) (freight.Terms, error) { return *terms(), nil })
+	serve(r, w, protocol.ReadNumbers, func(protocol.NumbersRequest) (protocol.Numbers, error) {
+		w.asked++
+		return protocol.Numbers{Numbers: w.numbers}, w.look()
+	})
 	serve(r, w, protocol.VerifyDecision, func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return w.verify(q) })
 	protocol.UpdateStatus.Serve(r, func(_ context.Context, q protocol.StatusUpdate) (protocol.StatusWritten, error) {
 		err := w.board()

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"waybill/internal/console"
+	"waybill/workflows/freight"
+)
+
+// TestMissingNumberIsAskedForAndComesFromOdooOrFromAPerson with everything as it is run anywhere.
+func TestMissingNumberIsAskedForAndComesFromOdooOrFromAPerson(t *testing.T) {
+	w := newWorld(t)
+	w.tms.Unnumbered = true
+	w.write("policies.yaml", strings.ReplaceAll(terms, "quiet: 2s}", "quiet: 2s, reference: 1s}"))
+	w.says(w.start(), "scans_started")
+	missing := func(s freight.Shipment) bool { return s.Exceptions.IsOpen(freight.ReferenceMissing, "tender-1") }
+	has := func(number string) func(freight.Shipment) bool {
+		return func(s freight.Shipment) bool {
+			return !missing(s) && len(s.Numbers()) == 1 && s.Numbers()[0].Value == number
+		}
+	}
+	inOdoo, byHand := w.release("ACME"), w.release("ACME")
+	for _, id := range []freight.ShipmentID{inOdoo, byHand} {
+		w.scan(w.temporal, id, freight.Scan{Milestone: freight.TenderAccepted})
+		w.state(w.temporal, id, "a number is missing", missing)
+	}
+	_, picking, _ := inOdoo.Parts()
+	if _, err := w.shop.Odoo.Call(t.Context(), "stock.picking", "write", []any{[]int64{picking}, map[string]any{"carrier_tracking_ref": "1Z1"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.state(w.temporal, inOdoo, "it has the number that Odoo has", has("1Z1"))
+
+	w.want(console.Misused, "", "want a tracking, pro or bol number", "exception", "supply", string(byHand), " ", "--reason", "called")
+	w.want(console.Done, string(byHand)+" has 1 numbers", "", "exception", "supply", string(byHand), "1Z2", "--by", "ann", "--reason", "called the carrier")
+	w.state(w.temporal, byHand, "it has the number it was given", has("1Z2"))
+	registered := func() bool {
+		ns, err := w.inbox().Numbers(t.Context(), byHand)
+		return err == nil && len(ns) == 1 && ns[0].Value == "1Z2"
+	}
+	w.until("the store has it", registered, func() string { return "" })
+}
