@@ -75,7 +75,7 @@ type View struct {
 	Residual   Money     `json:"residual,omitzero"`
 	At         time.Time `json:"at"`
 	Closed     bool      `json:"closed,omitzero"`
-	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is at risk or broken
+	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is not on time
 	Promised   time.Time `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
 	TMS        string    `json:"tms,omitzero"`      // by the shipment's route; "" is the default
 	Tender     int       `json:"tender,omitzero"`   // the tender under way, where it is not the first; 0 for the first

@@ -60,6 +60,7 @@ type Shipment struct {
 	Refused   []Scan  `json:"refused,omitempty"` // scans after the freight was returned, newest last, at most 20
 	Judged    bool    `json:"judged,omitzero"`   // troubles and contradictions are found by events; see Judge
 	SLA       *SLA    `json:"sla,omitempty"`     // nil: no promise is watched, or not yet
+	Doubtful  bool    `json:"doubtful,omitzero"` // that nothing says when it will come is said, see Unknown
 
 	Rating     *Rating      `json:"rating,omitempty"`
 	NoContract string       `json:"noContract,omitzero"` // why the engine could not rate, when it said there is no contract
@@ -139,7 +140,7 @@ type StatusReport struct {
 	InvoiceState InvoiceState `json:"invoiceState"`
 	Exception    string       `json:"exception,omitzero"` // first open one in words, "" for none; at most 200 bytes
 	Tracking     string       `json:"tracking,omitzero"`  // PRO or tracking number
-	SLA          SLAState     `json:"sla,omitzero"`       // "" where the promise is kept so far, or none is watched
+	SLA          SLAState     `json:"sla,omitzero"`       // "" where the promise is on time, or none is watched
 
 	// What is to be done about the exception, by whom, until when.
 	Owner Owner     `json:"owner,omitzero"`
@@ -200,7 +201,7 @@ func (s *Shipment) foremost() *Exception {
 	return &s.Exceptions[i]
 }
 
-// endangered is how the promise stands where it is not kept, or may not be; "" otherwise.
+// endangered is how the promise stands where it is not kept, may not be, or nobody knows; "" otherwise.
 func (s *Shipment) endangered() SLAState {
 	if s.SLA == nil || s.SLA.State == OnTime {
 		return ""

@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 	"waybill/workflows/shipment"
@@ -293,12 +297,12 @@ func (s *story) runWatched() {
 	s.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: watched()})
 }
 
-func TestPromiseGoesFromOnTimeToAtRiskToLateAndOdooShowsIt(t *testing.T) {
+func TestPromiseGoesFromUnknownToAtRiskToLateAndOdooShowsIt(t *testing.T) {
 	s := newStory(t)
 	shown := func() freight.SLAState { return s.statuses[len(s.statuses)-1].Report.SLA }
 	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[:2]...) })
 	s.at(4*24*time.Hour, func() {
-		if st := s.state(); st.SLA == nil || st.SLA.State != freight.OnTime || shown() != "" || !strings.Contains(shipment.Details(st), "on time, due ") {
+		if st := s.state(); st.SLA == nil || st.SLA.State != freight.Unknown || shown() != freight.Unknown || !strings.Contains(shipment.Details(st), "unknown, due ") || len(st.Exceptions) != 0 {
 			t.Errorf("a day before its end the promise is %+v, shown as %q", st.SLA, shown())
 		}
 	})
@@ -319,6 +323,77 @@ func TestPromiseGoesFromOnTimeToAtRiskToLateAndOdooShowsIt(t *testing.T) {
 	if st := s.finished(freight.StageClosed); st.SLA.State != freight.Late || shown() != freight.Late || s.records[len(s.records)-1].View.SLA != freight.Late {
 		t.Errorf("in the end it is %+v, shown as %q", st.SLA, shown())
 	}
+}
+
+// TestPromiseIsUnknownUntilSomebodySaysWhenItComes, on the order and in the search of shipments, and nobody is alarmed.
+func TestPromiseIsUnknownUntilSomebodySaysWhenItComes(t *testing.T) {
+	s := newStory(t)
+	var searched []string // by what shipments were found, as it changed
+	s.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(set temporal.SearchAttributes) bool {
+		if promise, _ := set.GetKeyword(protocol.PromiseAttribute); set.ContainsKey(protocol.PromiseAttribute) && (len(searched) == 0 || searched[len(searched)-1] != promise) {
+			searched = append(searched, promise)
+		}
+		return true
+	})).Return(nil)
+	s.at(30*time.Minute, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Doubtful {
+			t.Errorf("before a carrier has it: %+v", st.SLA)
+		}
+	})
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[0]) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.Unknown || st.Shown.SLA != freight.Unknown || len(st.Exceptions) != 0 {
+			t.Errorf("promise %+v, the order shows %q, exceptions %+v", st.SLA, st.Shown.SLA, st.Exceptions)
+		}
+		eta := milestone(freight.ETAUpdated, s.Now())
+		eta.Classifier, eta.ETA = freight.Estimated, s.Now().Add(48*time.Hour)
+		s.scan(eta)
+	})
+	s.at(3*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Shown.SLA != "" || len(st.Exceptions) != 0 {
+			t.Errorf("promise %+v, the order shows %q, exceptions %+v", st.SLA, st.Shown.SLA, st.Exceptions)
+		}
+		s.left()
+	})
+	s.at(4*time.Hour, s.paid)
+	s.runWatched()
+	s.finished(freight.StageClosed)
+	if want := []string{string(freight.Unknown), ""}; !slices.Equal(searched, want) {
+		t.Errorf("found by %q, want %q", searched, want)
+	}
+}
+
+// TestPromiseWithALaneIsOnTime: there is something to judge it by.
+func TestPromiseWithALaneIsOnTime(t *testing.T) {
+	s := newStory(t)
+	known := watched()
+	known.SLA.Lanes = []freight.Lane{{Country: "US", P90: 24 * time.Hour}}
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[0]) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Doubtful {
+			t.Errorf("promise %+v", st.SLA)
+		}
+		s.left()
+	})
+	s.at(4*time.Hour, s.paid)
+	s.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: known})
+	s.finished(freight.StageClosed)
+}
+
+// TestPromiseOfAnEarlierReleaseIsOnTimeUntilTheBuffer, as it was.
+func TestPromiseOfAnEarlierReleaseIsOnTimeUntilTheBuffer(t *testing.T) {
+	s := newStory(t)
+	s.OnGetVersion(mock.Anything, workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[:2]...) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Shown.SLA != "" {
+			t.Errorf("promise %+v, the order shows %q", st.SLA, st.Shown.SLA)
+		}
+		s.scan(carried(s.Now(), "")[2:]...)
+	})
+	s.at(4*time.Hour, s.paid)
+	s.runWatched()
+	s.finished(freight.StageClosed)
 }
 
 func TestClockOfThePromiseStandsWhileNobodyIsHome(t *testing.T) {
