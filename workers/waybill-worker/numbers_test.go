@@ -3,9 +3,13 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"waybill/internal/console"
+	"waybill/internal/console/consoletest"
+	"waybill/starters/waybill/cli"
 	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
 )
 
 // TestMissingNumberIsAskedForAndComesFromOdooOrFromAPerson with everything as it is run anywhere.
@@ -39,4 +43,24 @@ func TestMissingNumberIsAskedForAndComesFromOdooOrFromAPerson(t *testing.T) {
 		return err == nil && len(ns) == 1 && ns[0].Value == "1Z2"
 	}
 	w.until("the store has it", registered, func() string { return "" })
+}
+
+// TestFreightOfWhichNobodySaysWhenItComesIsFoundUntilSomebodyDoes by people who list shipments.
+func TestFreightOfWhichNobodySaysWhenItComesIsFoundUntilSomebodyDoes(t *testing.T) {
+	w := newWorld(t)
+	w.write("policies.yaml", strings.Replace(terms, "quiet: 2s}", "quiet: 2s}\n  promise: {at_risk: 12h}", 1))
+	w.says(w.start(), "scans_started")
+	id := w.release("ACME")
+	found := func() bool {
+		_, out, _ := consoletest.Program{Command: cli.Command}.Run(t, "list", "--promise", "unknown")
+		return strings.Contains(out, string(id))
+	}
+	w.scan(w.temporal, id, freight.Scan{Milestone: freight.TenderAccepted})
+	w.until("it is found", found, func() string { return "it is not" })
+	w.want(console.Done, "", "", "list", "--promise", "late")
+	eta := freight.Scan{Number: w.sent[id] + 1, Key: "eta", Source: "carrier", Milestone: freight.ETAUpdated, Classifier: freight.Estimated, OccurredAt: time.Now(), ETA: time.Now().Add(time.Hour)}
+	if err := protocol.Scans.Send(t.Context(), w.temporal, protocol.ShipmentWorkflowID(id), protocol.ScanBatch{Scans: []freight.Scan{eta}}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it is found no more", func() bool { return !found() }, func() string { return "it is" })
 }

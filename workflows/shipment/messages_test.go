@@ -81,7 +81,7 @@ func TestEmptyMessagesChangeNothing(t *testing.T) {
 	})
 	s.at(2*time.Hour, func() {
 		st := s.state()
-		if len(st.Exceptions) != 1 || st.Exceptions[0].Times != 5 || st.Cancel != nil || len(st.Rulings)+len(st.Decisions) != 0 || st.Payment != (freight.Payment{}) {
+		if len(st.Exceptions) != 1 || st.Exceptions[0].Times != 6 || st.Cancel != nil || len(st.Rulings)+len(st.Decisions) != 0 || st.Payment != (freight.Payment{}) {
 			t.Errorf("after empty messages: exceptions %+v, cancel %+v", st.Exceptions, st.Cancel)
 		}
 		s.scan(carried(s.Now(), "")...)

@@ -177,21 +177,24 @@ func TestDeliveryEndsTheChase(t *testing.T) {
 func TestChaseGoesOnInAFreshRun(t *testing.T) {
 	s := unnumbered(t)
 	s.look = func() error { return protocol.Transient.Of(errors.New("the store is down")) }
-	s.at(10*time.Hour, func() {
+	s.at(9*time.Hour+time.Minute, func() {
+		if !s.state().Intends("numbers") {
+			t.Error("the store is not asked")
+		}
 		s.SetContinueAsNewSuggested(true)
 		s.scan(milestone(freight.LabelCreated, s.Now()))
 	})
 	s.runChased(8 * time.Hour)
 	since := s.handedOver().Resume.Unnumbered
 	n := s.next(func(n *story) {
-		n.at(time.Minute, func() {
+		n.at(9*time.Hour+time.Minute, func() { // its clock begins where that of the first did
 			if st := n.state(); len(open(st, freight.ReferenceMissing)) != 1 || !st.Unnumbered.Equal(since) {
 				t.Errorf("exceptions %+v, without a number since %s, before since %s", st.Exceptions, st.Unnumbered, since)
 			}
 			n.number(freight.RefPRO, "P9")
 		})
-		n.at(time.Hour, n.left)
-		n.at(2*time.Hour, n.paid)
+		n.at(10*time.Hour, n.left)
+		n.at(11*time.Hour, n.paid)
 	})
 	if n.finished(freight.StageClosed); n.asked != 1 {
 		t.Errorf("the store was asked %d times by the fresh run", n.asked)

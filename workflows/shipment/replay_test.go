@@ -62,6 +62,7 @@ func situations() []historytest.Situation {
 		{Name: "delivery-taken-back-after-it-is-billed", Play: play(takenBackLate)},
 		{Name: "contradiction-dismissed", Play: play(contradicted)},
 		{Name: "promise-at-risk-then-broken", Play: play(promiseBroken)},
+		{Name: "promise-unknown-then-known", Play: play(promiseUnknown)},
 		{Name: "second-exception-noted", Play: play(secondNoted)},
 		{Name: "warehouse-asked", Play: play(warehoused)},
 		{Name: "warehouse-refuses-then-retried", Play: play(warehouseRefuses)},
@@ -524,6 +525,22 @@ func promiseBroken(l *live) {
 		return len(open(s, freight.DeliveryOverdue)) == 1 && s.Shown.SLA == freight.Late
 	})
 	l.send(carried(time.Now(), "")...)
+	l.finish()
+}
+
+// promiseUnknown is accepted, and nobody says when it will come; then the carrier does.
+func promiseUnknown(l *live) {
+	l.start(watched())
+	l.quiet()
+	l.send(milestone(freight.TenderAccepted, time.Now()))
+	l.until(func(s *freight.Shipment) bool { return s.Shown.SLA == freight.Unknown && len(s.Intents) == 0 })
+	eta := milestone(freight.ETAUpdated, time.Now())
+	eta.Classifier, eta.ETA = freight.Estimated, time.Now().Add(time.Hour)
+	l.send(eta)
+	l.until(func(s *freight.Shipment) bool {
+		return s.Shown.SLA == "" && len(s.Intents) == 0 && !s.Shown.ETA.IsZero()
+	})
+	l.send(carried(time.Now(), "")[1:]...)
 	l.finish()
 }
 

@@ -224,10 +224,10 @@ func attributesOf(s *freight.Shipment) attributes {
 	return attributes{string(s.Stage), strings.Join(openKinds(s), " "), protocol.Code(s.Release.Customer), protocol.Code(s.Carrier()), promised(s)}
 }
 
-// promised is how the promise stands, as shipments are searched by it; "" where it is on time or none is watched, and where
-// an earlier release set no such attribute.
+// promised is how the promise stands where it is unknown, as shipments are searched by it; "" where it is not. One that is
+// at risk or broken has an exception to be found by.
 func promised(s *freight.Shipment) string {
-	if s.SLA == nil || !s.Doubtful || s.SLA.State == freight.OnTime {
+	if s.SLA == nil || s.SLA.State != freight.Unknown {
 		return ""
 	}
 	return string(s.SLA.State)

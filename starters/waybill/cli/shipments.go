@@ -48,6 +48,9 @@ func (a *app) list() *cobra.Command {
 				return err
 			}
 			q := []string{"WorkflowType = 'Shipment'"}
+			if kind := endangered[promise]; kind != "" {
+				q, promise = append(q, protocol.ExceptionsAttribute.GetName()+" = "+quote(string(kind))), ""
+			}
 			for _, f := range []struct{ name, value string }{
 				{protocol.CustomerAttribute.GetName(), customer},
 				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), string(exception)},
@@ -75,6 +78,9 @@ func (a *app) list() *cobra.Command {
 	c.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return c
 }
+
+// endangered are the exceptions by which shipments are found whose promise stands so; one that is unknown has none.
+var endangered = map[freight.SLAState]freight.ExceptionKind{freight.AtRisk: freight.DeliveryAtRisk, freight.Late: freight.DeliveryOverdue}
 
 // inStage selects the shipments in a stage. That one is closed its workflow says by being complete: its last stage may be
 // any before.
