@@ -44,6 +44,8 @@ type Policy struct {
 		Payment span `yaml:"payment"`
 		Quiet   span `yaml:"quiet"`
 		Rest    span `yaml:"rest"`
+
+		Reference span `yaml:"reference"`
 	} `yaml:"clocks"`
 	Delivery   string     `yaml:"delivery"`
 	Promise    Promise    `yaml:"promise"`
@@ -159,7 +161,7 @@ func (p *Policies) TermsFor(customer freight.CustomerCode, currency string) (fre
 		Policy: name, Version: p.Version, Contract: use.Contract, Currency: use.Currency, Scope: use.Scope, POD: use.POD, Tolerance: tolerance,
 		Charges: freight.ChargesTerms{NeedCarrierInvoice: use.NeedCarrierInvoice, Window: time.Duration(use.ChargesWindow)},
 		Clocks: freight.Clocks{Accept: time.Duration(k.Accept), Deliver: time.Duration(k.Deliver), POD: time.Duration(k.POD),
-			Dispute: time.Duration(k.Dispute), Payment: time.Duration(k.Payment), Quiet: time.Duration(k.Quiet), Rest: time.Duration(k.Rest)},
+			Dispute: time.Duration(k.Dispute), Payment: time.Duration(k.Payment), Quiet: time.Duration(k.Quiet), Rest: time.Duration(k.Rest), Reference: time.Duration(k.Reference)},
 		Delivery: use.deliveryRule(), SLA: use.slaTerms(p.Calendars, time.Now()), Exceptions: use.Exceptions.terms(p.Calendars, time.Now()),
 	}, err
 }

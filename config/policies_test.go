@@ -59,7 +59,7 @@ default:
   charges_window: 336h
   tolerance_amount: 5.00 USD
   tolerance_percent: "2"
-  clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: 336h}
+  clocks: {accept: 24h, deliver: 120h, pod: 48h, dispute: 72h, payment: 720h, quiet: 336h, reference: 8h}
 `
 
 func TestExamplePoliciesAreGoodAndHaveEveryKey(t *testing.T) {
@@ -155,7 +155,7 @@ func TestACustomersOwnTermsHoldForItAndNobodyElse(t *testing.T) {
 	want = freight.Terms{
 		Policy: "default", Version: "7", Contract: "ACME-2026", Currency: "USD", Scope: freight.GoodsAndFreight, POD: freight.PODDocument,
 		Charges: freight.ChargesTerms{NeedCarrierInvoice: true, Window: 336 * time.Hour}, Tolerance: freight.Tolerance{Absolute: freight.MustMoney("5.00 USD"), Percent: "2"},
-		Clocks: freight.Clocks{Accept: 24 * time.Hour, Deliver: 120 * time.Hour, POD: 48 * time.Hour, Dispute: 72 * time.Hour, Payment: 720 * time.Hour, Quiet: 336 * time.Hour},
+		Clocks: freight.Clocks{Accept: 24 * time.Hour, Deliver: 120 * time.Hour, POD: 48 * time.Hour, Dispute: 72 * time.Hour, Payment: 720 * time.Hour, Quiet: 336 * time.Hour, Reference: 8 * time.Hour},
 	}
 	if err != nil || others != want {
 		t.Errorf("%+v, %v; want %+v", others, err, want)

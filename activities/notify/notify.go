@@ -87,9 +87,13 @@ const answerRead = 64 << 10
 // ContentType is that of a CloudEvent in structured mode.
 const ContentType = "application/cloudevents+json"
 
-// Type is the type of an event on the wire: "com.waybill.shipment.invoice_posted.v1". A milestone has the type and the
-// data under which partners report it to us.
+// Type is the type of an event on the wire: "com.waybill.shipment.invoice_posted.v1". A milestone has the type under
+// which partners report it to us, and data of its own form: see DataSchema.
 func Type(k freight.EventKind) string { return "com.waybill.shipment." + string(k) + ".v1" }
+
+// DataSchema names the schema of an event's data. It stays as it is for as long as the type does; the bridge serves it
+// with that of the whole event, of which it is the anchor, as /v1/schemas/told/TYPE.json.
+func DataSchema(k freight.EventKind) string { return "urn:waybill:schema:told/" + Type(k) + "#data" }
 
 // Renderer writes the events of a tenant down as CloudEvents 1.0 in structured mode.
 func Renderer(tenant freight.TenantCode) func(e freight.Event, n int64) ([]byte, error) {
@@ -98,6 +102,7 @@ func Renderer(tenant freight.TenantCode) func(e freight.Event, n int64) ([]byte,
 		c.SetID(e.ID())
 		c.SetSource("urn:waybill:" + string(tenant))
 		c.SetType(Type(e.Kind))
+		c.SetDataSchema(DataSchema(e.Kind))
 		c.SetSubject("shipment/" + string(e.Shipment))
 		c.SetTime(e.At)
 		c.SetExtension("sequence", fmt.Sprintf("%010d", n)) // sorts as text

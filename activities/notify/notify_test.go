@@ -62,8 +62,72 @@ func TestSubscriberTakesASignedCloudEvent(t *testing.T) {
 	if err := e.DataAs(&said); err != nil {
 		t.Fatal(err)
 	}
-	if e.ID() != id || e.Type() != "com.waybill.shipment.milestone.v1" || e.Source() != "urn:waybill:acme" || e.Subject() != "shipment/acme-1" || e.Extensions()["sequence"] != "0000000007" || said.Milestone != freight.Delivered || said.Order != "S00042" {
+	if e.ID() != id || e.Type() != "com.waybill.shipment.milestone.v1" || e.Source() != "urn:waybill:acme" || e.Subject() != "shipment/acme-1" || e.Extensions()["sequence"] != "0000000007" || e.DataSchema() != "urn:waybill:schema:told/com.waybill.shipment.milestone.v1#data" || said.Milestone != freight.Delivered || said.Order != "S00042" {
 		t.Errorf("got %s\n%+v", e, said)
+	}
+}
+
+// everything is one event of each kind or more, with all that each can say.
+func everything(t *testing.T) (es []freight.Event) {
+	t.Helper()
+	at := time.Date(2026, 11, 24, 13, 0, 0, 500, time.FixedZone("CET", 3600))
+	before := freight.View{Shipment: "acme-1", Revision: 1, Customer: "GLOBEX", OrderName: "S00042", Exceptions: []freight.ExceptionKind{freight.PODShort}}
+	for _, s := range []freight.Scan{
+		{Key: "a", Milestone: freight.Delivered, Classifier: freight.Actual, OccurredAt: at, Carrier: "FASTFRT", Reason: "consignee_closed", FaultParty: freight.FaultConsignee, ETA: at, Pieces: freight.Pieces{Expected: 2, Unit: "pallets"}, Parcel: "1Z", Statement: "st-1"},
+		{Key: "b", Milestone: freight.Unclassified, Classifier: freight.Actual, OccurredAt: at, Retracts: &freight.Retracts{Milestone: freight.Delivered, At: at}},
+		{Key: "c", Milestone: freight.Unclassified, Classifier: freight.Actual, OccurredAt: at, Retracts: &freight.Retracts{Statement: "st-1"}},
+	} {
+		e, ok := freight.ScanEvent(s, before)
+		if !ok {
+			t.Fatalf("%+v is told to nobody", s)
+		}
+		es = append(es, e)
+	}
+	facts := freight.ExceptionFacts{Number: 1, Kind: freight.PODMissing, Owner: freight.Operations, DueBy: at}
+	ended := facts
+	ended.Action = freight.Dismiss
+	trail := []freight.AuditEntry{{N: 1, At: at, Kind: freight.AuditException, Exceptions: []freight.ExceptionFacts{facts}}, {N: 2, At: at, Kind: freight.AuditResolved, Exceptions: []freight.ExceptionFacts{ended}}}
+	after := before
+	after.Revision, after.At, after.Trailed, after.InvoiceState = 2, at, true, freight.InvoicePaid
+	after.Invoice = &freight.Invoice{Move: 9, Number: "INV/2026/00009", Date: "2026-11-24", Net: freight.MustMoney("100.00 USD"), Tax: freight.MustMoney("0.00 USD"), Total: freight.MustMoney("100.00 USD")}
+	early := after
+	early.Trailed, early.Exceptions = false, []freight.ExceptionKind{freight.PODMissing} // as an early release recorded it
+	return append(append(es, freight.RecordEvents(before, after, trail)...), freight.RecordEvents(before, early, nil)...)
+}
+
+// TestEveryEventFitsTheSchemaThatIsPublishedForIt, which it names, and says nothing that the schema does not.
+func TestEveryEventFitsTheSchemaThatIsPublishedForIt(t *testing.T) {
+	schemas, seen := notifytest.Published(t), map[freight.EventKind]bool{}
+	for i, e := range everything(t) {
+		body, err := notify.Renderer("acme")(e, int64(i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[e.Kind] = true; schemas.Check(body) != nil {
+			t.Errorf("%s: %v\n%s", e.Kind, schemas.Check(body), body)
+		}
+		for said, wrong := range map[string]string{`"data":{`: `"data":{"street":"Veldstraat 1",`, "#data": "#more", ".v1": ".v2"} {
+			if changed := strings.Replace(string(body), said, wrong, 1); schemas.Check([]byte(changed)) == nil {
+				t.Errorf("%s was taken with %s", e.Kind, wrong)
+			}
+		}
+	}
+	for _, k := range freight.EventKinds() {
+		if !seen[k] {
+			t.Errorf("no %s was told: the test proves nothing of it", k)
+		}
+	}
+	if len(schemas) != len(freight.EventKinds()) {
+		t.Errorf("%d kinds of events have %d schemas", len(freight.EventKinds()), len(schemas))
+	}
+}
+
+func TestSubscriberRefusesWhatDoesNotFitTheSchema(t *testing.T) {
+	s := notifytest.Start(t)
+	id, body := event(t)
+	odd := strings.Replace(string(body), `"classifier":"actual"`, `"classifier":"perhaps"`, 1)
+	if err := clientTo(s.URL, nil).Tell(t.Context(), id, []byte(odd)); protocol.FaultOf(err) != protocol.Rejected || len(s.Tries()) != 0 {
+		t.Errorf("%v, %d tries counted", err, len(s.Tries()))
 	}
 }
 

@@ -27,6 +27,7 @@ func attributes() map[string]enumspb.IndexedValueType {
 		protocol.CustomerAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		protocol.CarrierAttribute.GetName():    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		protocol.ExceptionsAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+		protocol.PromiseAttribute.GetName():    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		protocol.DeadlineAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_DATETIME,
 	}
 }

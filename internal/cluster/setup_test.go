@@ -62,7 +62,7 @@ func TestSetupMakesABareNamespaceFitForShipments(t *testing.T) {
 	start := protocol.ShipmentStart(protocol.ShipmentInput{ID: "acme-7"}, "ACME", "S7")
 	start.TypedSearchAttributes = temporal.NewSearchAttributes(
 		protocol.StageAttribute.ValueSet("transit"), protocol.CustomerAttribute.ValueSet("ACME"), protocol.CarrierAttribute.ValueSet("FASTFRT"),
-		protocol.ExceptionsAttribute.ValueSet([]string{string(freight.PODMissing)}), protocol.DeadlineAttribute.ValueSet(time.Now()))
+		protocol.ExceptionsAttribute.ValueSet([]string{string(freight.PODMissing)}), protocol.PromiseAttribute.ValueSet(string(freight.Unknown)), protocol.DeadlineAttribute.ValueSet(time.Now()))
 	if _, err := c.ExecuteWorkflow(t.Context(), start, protocol.Shipment.Name, protocol.ShipmentInput{}); err != nil {
 		t.Error(err)
 	}

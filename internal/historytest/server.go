@@ -40,7 +40,7 @@ func Server(t *testing.T, dc converter.DataConverter, settings ...string) client
 		ExistingPath: cli, LogLevel: "never", ClientOptions: &o, ExtraArgs: args, Stdout: io.Discard, Stderr: io.Discard,
 		SearchAttributes: temporal.NewSearchAttributes(
 			protocol.StageAttribute.ValueSet(""), protocol.CustomerAttribute.ValueSet(""), protocol.CarrierAttribute.ValueSet(""),
-			protocol.ExceptionsAttribute.ValueSet(nil), protocol.DeadlineAttribute.ValueSet(time.Now())),
+			protocol.ExceptionsAttribute.ValueSet(nil), protocol.PromiseAttribute.ValueSet(""), protocol.DeadlineAttribute.ValueSet(time.Now())),
 	})
 	if err != nil {
 		t.Fatal(err)

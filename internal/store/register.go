@@ -110,3 +110,23 @@ func (s *Store) learn(ctx context.Context, t *sql.Tx, ps []*placement) error {
 	}
 	return nil
 }
+
+// Numbers are those of its carrier under which a shipment is registered: tracking and PRO numbers that still hold.
+func (s *Store) Numbers(ctx context.Context, id freight.ShipmentID) ([]freight.Reference, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT kind, carrier, value FROM refs WHERE shipment = $1 AND kind IN ($2, $3) AND until > $4 ORDER BY kind, carrier, value`,
+		string(id), string(freight.RefTracking), string(freight.RefPRO), stamp(s.now()))
+	rs, err := all(rows, err, func(r *sql.Rows) (f freight.Reference, err error) { return f, r.Scan(&f.Kind, &f.Carrier, &f.Value) })
+	return rs, wrap("numbers", err)
+}
+
+// numberMissing is what the view of a shipment has in it whose carrier's number people are asked for.
+const numberMissing = `%"` + string(freight.ReferenceMissing) + `"%`
+
+// Supplied are shipments that people are asked for a number of, and that have got one since, at most limit.
+func (s *Store) Supplied(ctx context.Context, limit int) ([]freight.ShipmentID, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT v.shipment FROM views v WHERE v.closed = 0 AND v.stage IN ($1, $2) AND v.view LIKE $3
+		AND EXISTS (SELECT 1 FROM refs r WHERE r.shipment = v.shipment AND r.kind IN ($4, $5) AND r.until > $6) ORDER BY v.shipment LIMIT $7`,
+		string(freight.StageFulfilment), string(freight.StageTransit), numberMissing, string(freight.RefTracking), string(freight.RefPRO), stamp(s.now()), limit)
+	ids, err := all(rows, err, func(r *sql.Rows) (id freight.ShipmentID, err error) { return id, r.Scan(&id) })
+	return ids, wrap("supplied", err)
+}

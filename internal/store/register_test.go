@@ -139,3 +139,45 @@ func TestNumberThatIsRegisteredBesideIsOfTheShipmentsCarrierAndTakesWhatWaits(t 
 		}
 	})
 }
+
+func TestShipmentOfWhichPeopleWereAskedForANumberIsFoundWhenItHasOne(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, clock := open(t, db)
+		view := func(id freight.ShipmentID, stage freight.Stage, kinds ...freight.ExceptionKind) {
+			v := freight.View{Shipment: id, Revision: 1, Stage: stage, At: clock.Now(), Exceptions: kinds}
+			if _, err := s.Record(t.Context(), store.Entry{View: v, References: []freight.Reference{ref(shipment, "", string(id)), ref(freight.RefBOL, "", "WH/OUT/1")}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		view("acme-1", freight.StageTransit, freight.AttemptFailed, freight.ReferenceMissing)
+		view("acme-2", freight.StageTransit, freight.ReferenceMissing) // nobody has given it one
+		view("acme-3", freight.StageTransit)                           // nobody is asked
+		view("acme-4", freight.StageProof, freight.ReferenceMissing)   // it is delivered
+		found := func() []freight.ShipmentID {
+			ids, err := s.Supplied(t.Context(), 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ids
+		}
+		if got := found(); len(got) != 0 {
+			t.Errorf("%v have a number", got)
+		}
+		for _, id := range []freight.ShipmentID{"acme-1", "acme-3", "acme-4"} {
+			if err := s.Register(t.Context(), id, []freight.Reference{ref(tracking, "UPS", "1Z"+string(id))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := found(); !slices.Equal(got, []freight.ShipmentID{"acme-1"}) {
+			t.Errorf("%v have a number that people were asked for", got)
+		}
+		ns, err := s.Numbers(t.Context(), "acme-1")
+		if want := []freight.Reference{ref(tracking, "UPS", "1Zacme-1")}; err != nil || !slices.Equal(ns, want) {
+			t.Errorf("%+v, %v, want %+v", ns, err, want)
+		}
+		clock.Pass(91 * 24 * time.Hour)
+		if ns, err := s.Numbers(t.Context(), "acme-1"); err != nil || len(ns) != 0 {
+			t.Errorf("%+v hold after their time, %v", ns, err)
+		}
+	})
+}

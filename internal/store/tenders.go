@@ -21,14 +21,16 @@ type TenderQuery struct {
 	Limit  int
 }
 
-// Tender is a tender that a TMS is to be asked about: nobody has said what became of it.
+// Tender is a tender that a TMS is to be asked about: nobody has said what became of it, or it was accepted and people are
+// asked for a number of the carrier's, which the TMS may have by now.
 type Tender struct {
 	Pull     // under the shipment's id
 	Shipment freight.ShipmentID
 	N        int // from 1
 
-	tms      string    // by the shipment's route
-	answered time.Time // when the last came that says what became of it, or of one before; zero for none
+	tms        string    // by the shipment's route
+	answered   time.Time // when the last came that says what became of it, or of one before; zero for none
+	unnumbered bool      // people are asked for a number of the carrier's
 }
 
 // TakeTenders takes the tenders that are due, at most limit, for the caller alone until the lease of span runs out. One
@@ -52,14 +54,14 @@ func (s *Store) TakeTenders(ctx context.Context, q TenderQuery) (ts []Tender, er
 }
 
 // silentTenders are those that are due and unanswered. The view of a later tender says which it is, and what was heard
-// before it was recorded is about an earlier one.
+// before it was recorded is about an earlier one. Where people are asked for a number, an acceptance is no answer.
 func (s *Store) silentTenders(ctx context.Context, q TenderQuery) (ts []Tender, err error) {
 	known, err := s.openTenders(ctx, q.Source)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range known {
-		unanswered := t.answered.IsZero() || t.N > 1 && t.Heard.After(t.answered)
+		unanswered := t.unnumbered || t.answered.IsZero() || t.N > 1 && t.Heard.After(t.answered)
 		if unanswered && named(t.tms) == named(q.TMS) && t.Heard.Before(q.Silent) && len(ts) < q.Limit {
 			ts = append(ts, t)
 		}
@@ -71,7 +73,8 @@ func (s *Store) silentTenders(ctx context.Context, q TenderQuery) (ts []Tender, 
 func (s *Store) openTenders(ctx context.Context, source string) (ts []Tender, err error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT v.shipment, v.view, coalesce(s.scan, ''), coalesce(s.at, '')
 		FROM views v LEFT JOIN pulls p ON p.source = $1 AND p.carrier = '' AND p.number = v.shipment LEFT JOIN scans s ON s.shipment = v.shipment AND s.number > 0
-		WHERE v.settled = 0 AND v.closed = 0 AND v.stage = 'fulfilment' AND coalesce(p.due, '') <= $2 ORDER BY coalesce(p.due, ''), v.shipment`, source, stamp(s.now()))
+		WHERE v.settled = 0 AND v.closed = 0 AND (v.stage = 'fulfilment' OR v.stage = 'transit' AND v.view LIKE $3) AND coalesce(p.due, '') <= $2
+		ORDER BY coalesce(p.due, ''), v.shipment`, source, stamp(s.now()), numberMissing)
 	_, err = all(rows, err, func(r *sql.Rows) (struct{}, error) {
 		t, err := scanTender(r)
 		t.Source = source
@@ -102,7 +105,7 @@ func scanTender(r *sql.Rows) (t Tender, err error) {
 	if said != "" && err == nil {
 		err = json.Unmarshal([]byte(said), &scan)
 	}
-	t = Tender{Pull: Pull{Number: id, Heard: v.At, Promised: v.Promised}, Shipment: freight.ShipmentID(id), N: max(v.Tender, 1), tms: v.TMS}
+	t = Tender{Pull: Pull{Number: id, Heard: v.At, Promised: v.Promised}, Shipment: freight.ShipmentID(id), N: max(v.Tender, 1), tms: v.TMS, unnumbered: slices.Contains(v.Exceptions, freight.ReferenceMissing)}
 	if answers(scan) {
 		t.answered = unstamp(at)
 	}

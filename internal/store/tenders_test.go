@@ -105,3 +105,29 @@ func TestTenderAfterADeclineIsAskedAboutByItsOwnNumber(t *testing.T) {
 		asks(t, s, clock, "")
 	})
 }
+
+// TestTenderThatWasAcceptedWithoutANumberIsAskedAbout though it was answered, until it has one.
+func TestTenderThatWasAcceptedWithoutANumberIsAskedAbout(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db storetest.DB) {
+		s, clock := open(t, db)
+		tendered(t, s, clock, "acme-1", 1, "")
+		admit(t, s, scan("yes", ref(shipment, "", "acme-1")))
+		record := func(revision int64, kinds ...freight.ExceptionKind) {
+			v := freight.View{Shipment: "acme-1", Revision: revision, Stage: freight.StageTransit, At: clock.Now(), Exceptions: kinds}
+			if _, err := s.Record(t.Context(), store.Entry{View: v}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		record(2)
+		clock.Pass(2 * time.Hour)
+		asks(t, s, clock, "")
+		record(3, freight.ReferenceMissing)
+		asks(t, s, clock, "") // people were asked just now
+		clock.Pass(2 * time.Hour)
+		asks(t, s, clock, "alps")
+		asks(t, s, clock, "", "acme-1/1")
+		record(4)
+		clock.Pass(2 * time.Hour)
+		asks(t, s, clock, "")
+	})
+}

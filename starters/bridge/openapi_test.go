@@ -181,7 +181,7 @@ func TestOpenAPIHasEveryPath(t *testing.T) {
 	paths := at(openAPI(t, w), "paths").(map[string]any)
 	for path, v := range paths {
 		for method := range v.(map[string]any) {
-			req, err := http.NewRequestWithContext(t.Context(), strings.ToUpper(method), w.server.URL+strings.NewReplacer("{source}", "carrier", "{type}", "com.waybill.shipment.charges.v1").Replace(path), nil)
+			req, err := http.NewRequestWithContext(t.Context(), strings.ToUpper(method), w.server.URL+strings.NewReplacer("{source}", "carrier", "told/{type}", "told/com.waybill.shipment.invoice_paid.v1", "{type}", "com.waybill.shipment.charges.v1").Replace(path), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +190,7 @@ func TestOpenAPIHasEveryPath(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"/healthz", "/openapi.yaml", "/readyz", "/v1/events/{source}", "/v1/hints/odoo", "/v1/schemas", "/v1/schemas/event.json", "/v1/schemas/{type}.json"}
+	want := []string{"/healthz", "/openapi.yaml", "/readyz", "/v1/events/{source}", "/v1/hints/odoo", "/v1/schemas", "/v1/schemas/event.json", "/v1/schemas/told/{type}.json", "/v1/schemas/{type}.json"}
 	if got := slices.Sorted(maps.Keys(paths)); !slices.Equal(got, want) {
 		t.Errorf("the document has %v, the bridge %v", got, want)
 	}

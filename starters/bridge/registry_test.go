@@ -30,11 +30,14 @@ func schemas(t *testing.T) map[string]*jsonschema.Schema {
 		if err := c.AddResource(e.ID, doc); err != nil {
 			t.Fatal(err)
 		}
-		if compiled[e.Type], err = c.Compile(e.ID); err != nil {
-			t.Fatalf("%s: %v", e.Type, err)
+		if compiled[e.Name], err = c.Compile(e.ID); err != nil {
+			t.Fatalf("%s: %v", e.Name, err)
+		}
+		if _, err := c.Compile(e.ID + "#data"); err != nil {
+			t.Errorf("%s: its data has no schema of its own: %v", e.Name, err)
 		}
 		if e.Version != 1 || !strings.HasSuffix(e.Type, ".v1") {
-			t.Errorf("%s is version %d", e.Type, e.Version)
+			t.Errorf("%s is version %d", e.Name, e.Version)
 		}
 	}
 	return compiled
@@ -42,11 +45,12 @@ func schemas(t *testing.T) map[string]*jsonschema.Schema {
 
 func TestEveryTypeWeReadHasASchemaThatTakesItsEventsAndNoOthers(t *testing.T) {
 	compiled := schemas(t)
-	if len(compiled) != 3 {
-		t.Fatalf("%d schemas, want those of milestones, charges and releases", len(compiled))
+	if len(compiled) != 8 {
+		t.Fatalf("%d schemas, want those of milestones, charges and releases, and five of what subscribers are told", len(compiled))
 	}
 	milestone := `{"specversion":"1.0","id":"1","source":"urn:x","type":"` + connectors.MilestoneType + `","subject":"shipment/acme-1","data":{"milestone":"picked_up","occurredAt":"2026-11-24T12:00:00Z"}}`
 	charges := `{"specversion":"1.0","id":"2","source":"urn:x","type":"` + connectors.ChargesType + `","subject":"shipment/acme-1","data":{"carrier":"FAST","occurredAt":"2026-11-24T12:00:00Z","invoice":{"number":"C1","total":{"number":"10.00","currency":"USD"},"lines":[{"line":"1","code":"linehaul","amount":{"number":"10.00","currency":"USD"}}]}}}`
+	told := `{"specversion":"1.0","id":"evt_0123456789abcdef0123456789abcdef","source":"urn:waybill:acme","type":"` + connectors.MilestoneType + `","subject":"shipment/acme-1","data":{"customer":"GLOBEX","order":"S00042","milestone":"picked_up","classifier":"actual","occurredAt":"2026-11-24T12:00:00Z"}}`
 	release := `{"specversion":"1.0","id":"3","source":"urn:x","type":"` + connectors.ReleaseType + `","data":{"id":"L-1","orderName":"S00042","weight":"12.5","parcels":[{"tracking":"T1"}],"stops":[{"kind":"pickup","country":"US"}],"shipTo":{"country":"CA"}}}`
 	for _, c := range []struct {
 		name, schema, event string
@@ -57,6 +61,8 @@ func TestEveryTypeWeReadHasASchemaThatTakesItsEventsAndNoOthers(t *testing.T) {
 		{"a release by its own", connectors.ReleaseType, release, true},
 		{"a release without an order", connectors.ReleaseType, strings.Replace(release, "orderName", "order", 1), false},
 		{"a milestone by that of charges", connectors.ChargesType, milestone, false},
+		{"a milestone as subscribers are told", "told/" + connectors.MilestoneType, told, true},
+		{"a milestone as subscribers are told by that of partners", connectors.MilestoneType, told, false},
 		{"a milestone nobody knows", connectors.MilestoneType, strings.Replace(milestone, "picked_up", "teleported", 1), false},
 	} {
 		var v any
@@ -71,8 +77,8 @@ func TestEveryTypeWeReadHasASchemaThatTakesItsEventsAndNoOthers(t *testing.T) {
 
 func TestEachTypeIsServedWithItsSchema(t *testing.T) {
 	w := newWorld(t)
-	var index []struct{ Type, ID, Schema string }
-	if err := json.Unmarshal([]byte(get(t, w.server.URL+"/v1/schemas").want(t, http.StatusOK).body), &index); err != nil || len(index) != 3 {
+	var index []struct{ Name, ID, Schema string }
+	if err := json.Unmarshal([]byte(get(t, w.server.URL+"/v1/schemas").want(t, http.StatusOK).body), &index); err != nil || len(index) != 8 {
 		t.Fatal(index, err)
 	}
 	for _, e := range index {
@@ -81,7 +87,7 @@ func TestEachTypeIsServedWithItsSchema(t *testing.T) {
 		}
 		a := get(t, w.server.URL+e.Schema).want(t, http.StatusOK)
 		if err := json.Unmarshal([]byte(a.body), &schema); err != nil || schema.ID != e.ID || a.header.Get("Content-Type") != "application/schema+json" {
-			t.Errorf("%s: %q, %v", e.Type, schema.ID, err)
+			t.Errorf("%s: %q, %v", e.Name, schema.ID, err)
 		}
 	}
 }

@@ -20,6 +20,9 @@ import (
 //go:embed schemas/event.json
 var eventSchema []byte
 
+//go:embed schemas/told.json
+var toldSchema []byte
+
 //go:embed openapi.yaml
 var openAPI []byte
 

@@ -17,7 +17,8 @@ import (
 	"waybill/workflows/freight"
 )
 
-// Tenders is a TMS that is asked about the tenders of which nobody has told anything.
+// Tenders is a TMS that is asked about the tenders of which nobody has told anything, and about those that were accepted
+// without a number of the carrier's.
 type Tenders struct {
 	Source string // whose events its answers are: one that sends our own
 	Name   string // of the TMS in routes; "" is the default

@@ -389,5 +389,6 @@ func (h *house) serveRecord(w worker.Worker, g *guard.Guard) {
 	protocol.ReadTerms.Serve(w, h.keeper.ReadTerms)
 	protocol.VerifyDecision.Serve(w, guarded(g, h.keeper.VerifyDecision))
 	protocol.ReadUnmatched.Serve(w, guarded(g, h.keeper.ReadUnmatched))
+	protocol.ReadNumbers.Serve(w, guarded(g, h.keeper.ReadNumbers))
 	protocol.PlaceUnmatched.Serve(w, guarded(g, h.keeper.PlaceUnmatched))
 }

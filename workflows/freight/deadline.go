@@ -39,6 +39,9 @@ func (s *Shipment) Deadlines() (ds []Deadline) {
 	if at := s.nextLook(); moving && !at.IsZero() {
 		ds = append(ds, Deadline{At: at, Text: "the promise to the customer is judged anew"})
 	}
+	if at := s.ReferenceDue(); !at.IsZero() {
+		ds = append(ds, Deadline{At: at, Text: "a number of the carrier's is looked for"})
+	}
 	if rest, waits := s.awaitsRest(); waits {
 		ds = append(ds, Deadline{At: rest, Kind: PODShort, Ref: s.Shortage(), Text: "delivered in part, and the rest has not come"})
 	}

@@ -14,6 +14,7 @@ const (
 	TenderOverdue     ExceptionKind = "tender_overdue"
 	DeliveryOverdue   ExceptionKind = "delivery_overdue"
 	FreightInTrouble  ExceptionKind = "freight_in_trouble" // lost, damaged, refused, returned: raised by shipments of an earlier release
+	ReferenceMissing  ExceptionKind = "reference_missing"  // accepted, and no number of the carrier's is known
 	PODMissing        ExceptionKind = "pod_missing"
 	PODShort          ExceptionKind = "pod_short"
 	ChargesMissing    ExceptionKind = "charges_missing"
@@ -24,6 +25,7 @@ const (
 	PartnerFailed     ExceptionKind = "partner_failed" // a system refused what we asked
 	ReportRefused     ExceptionKind = "report_refused" // Odoo refused a status, or the store a record
 	PaymentOverdue    ExceptionKind = "payment_overdue"
+	OrderChanged      ExceptionKind = "order_changed" // after its release
 	CancelTooLate     ExceptionKind = "cancel_too_late"
 	ScanRefused       ExceptionKind = "scan_refused"
 	MessageUnreadable ExceptionKind = "message_unreadable"
@@ -83,6 +85,7 @@ var remedies = map[ExceptionKind]remedy{
 	TenderOverdue:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Chase the TMS for an answer. Goes by itself once the tender is accepted."},
 	DeliveryOverdue:     {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "The promise is broken: tell the customer and chase the carrier. Goes by itself on delivery."},
 	FreightInTrouble:    {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "Find out from the carrier what becomes of the freight. Dismiss once it is moving again; cancel if it will not be delivered."},
+	ReferenceMissing:    {owner: Operations, within: 4 * time.Hour, actions: []Action{Waive, Abandon}, advice: "Get the number from the carrier or the TMS, and give it with waybill exception supply, or as the delivery's tracking reference in Odoo: it goes by itself then. Until then the carrier cannot be asked, and what it says under its own number finds no shipment. Waive where the carrier has none."},
 	PODMissing:          {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "Ask the carrier for the POD; it goes on by itself when it comes. One that came by mail or on paper is brought in with waybill-admin proof."},
 	PODShort:            {owner: Operations, within: day, actions: []Action{Retry, Abandon}, advice: "Fewer pieces were delivered than shipped. Goes by itself when the rest is delivered. If no more will come, correct the delivery in Odoo, then resolve with retry."},
 	ChargesMissing:      {owner: Finance, within: 2 * day, actions: []Action{Dismiss, Waive}, advice: "Ask the carrier for its invoice; it goes on by itself when it comes. Waive to bill the customer without it, by contract."},
@@ -94,6 +97,7 @@ var remedies = map[ExceptionKind]remedy{
 	ReportRefused:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Dismiss}, advice: "The shipment goes on, but what is known of it is not shown there. Mend it there, then resolve with retry."},
 	PaymentOverdue:      {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, advice: "Chase the customer. Goes by itself when the payment is seen."},
 	CancelTooLate:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "It is carried and billed in spite of the cancellation. Ask the carrier to return the freight, credit the invoice, or restore the order."},
+	OrderChanged:        {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "The carrier and the warehouse know the order as it was released. Tell them what has changed, or change it back in Odoo: it goes by itself then. Dismiss what is arranged."},
 	ScanRefused:         {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A partner reports what cannot be. Ask the owner of that source."},
 	LateCharge:          {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "The carrier charged for the customer after our invoice was made. Bill or credit it by hand, then dismiss; nothing is billed by itself."},
 	PayableHeld:         {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "Do not pay this charge before it is cleared with the carrier, then dismiss. The customer's invoice does not wait for it."},

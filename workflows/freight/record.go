@@ -12,6 +12,7 @@ type AuditKind string
 const (
 	AuditClaimed    AuditKind = "claimed"
 	AuditTendered   AuditKind = "tendered"
+	AuditReference  AuditKind = "reference" // a number of the carrier's became known, beside its booking
 	AuditWarehouse  AuditKind = "warehouse" // asked for the goods, or to stop
 	AuditStage      AuditKind = "stage"
 	AuditCharges    AuditKind = "charges"
@@ -74,10 +75,12 @@ type View struct {
 	Residual   Money     `json:"residual,omitzero"`
 	At         time.Time `json:"at"`
 	Closed     bool      `json:"closed,omitzero"`
-	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is at risk or broken
+	SLA        SLAState  `json:"sla,omitzero"`      // where the promise is not on time
 	Promised   time.Time `json:"promised,omitzero"` // when the promise ends; zero where there is none, or its clock stands
 	TMS        string    `json:"tms,omitzero"`      // by the shipment's route; "" is the default
 	Tender     int       `json:"tender,omitzero"`   // the tender under way, where it is not the first; 0 for the first
+
+	Ordered string `json:"ordered,omitzero"` // hash of what the order asked when it was last looked at; "" where not known
 
 	// The lane and the service, by which subscribers choose.
 	From     string `json:"from,omitzero"` // origin, ISO 3166-1 alpha-2
@@ -100,6 +103,9 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 	}
 	if s.Plan != nil {
 		v.InvoiceKey = s.Plan.Key
+	}
+	if o := s.ordered(); o != nil {
+		v.Ordered = o.Hash()
 	}
 	v.SLA = s.endangered()
 	if s.SLA != nil {

@@ -46,3 +46,52 @@ func TestShipmentWithoutAPROShowsItsFirstTrackingNumber(t *testing.T) {
 		t.Errorf("shows %q", s.Report().Tracking)
 	}
 }
+
+func TestNumbersOfTheCarriersAreTakenOnceAndNoOthers(t *testing.T) {
+	s := freight.Shipment{ID: "acme-7", Release: freight.Release{PickingName: "WH/OUT/7", OrderName: "S7", Carrier: "UPS", Known: []freight.Reference{{Kind: freight.RefCustomer, Value: "PO-1"}}}}
+	if got := s.Numbers(); len(got) != 0 {
+		t.Errorf("%+v are the carrier's: a delivery's own name is not", got)
+	}
+	news := s.Supply([]freight.Reference{{Kind: freight.RefTracking, Value: " 1Z1"}, {Kind: freight.RefTracking, Carrier: "DHL", Value: "1Z1"}, {Kind: freight.RefOrder, Value: "S8"}, {Kind: freight.RefBOL, Value: "B1"}})
+	want := []freight.Reference{{Kind: freight.RefTracking, Carrier: "UPS", Value: "1Z1"}, {Kind: freight.RefBOL, Value: "B1"}}
+	if !slices.Equal(news, want) || !slices.Equal(s.Numbers(), want) {
+		t.Errorf("took %+v, has %+v, want %+v", news, s.Numbers(), want)
+	}
+	if again := s.Supply(want); len(again) != 0 || s.Report().Tracking != "1Z1" {
+		t.Errorf("took %+v again, shows %q", again, s.Report().Tracking)
+	}
+	for i := range 100 {
+		s.Supply([]freight.Reference{{Kind: freight.RefPRO, Value: strconv.Itoa(i)}})
+	}
+	if len(s.Supplied) != 50 {
+		t.Errorf("it carries %d numbers", len(s.Supplied))
+	}
+	for _, r := range want {
+		if !slices.Contains(s.References(), r) {
+			t.Errorf("%+v is registered nowhere when a store is made anew", r)
+		}
+	}
+}
+
+func TestNumbersThatAreNoneAreRefused(t *testing.T) {
+	good := freight.NumbersGiven{Numbers: []freight.Reference{{Kind: freight.RefPRO, Value: "P1"}}, By: "ann", Reason: "called"}
+	if err := good.Check(); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*freight.NumbersGiven){
+		"none":      func(g *freight.NumbersGiven) { g.Numbers = nil },
+		"too many":  func(g *freight.NumbersGiven) { g.Numbers = make([]freight.Reference, 21) },
+		"blank":     func(g *freight.NumbersGiven) { g.Numbers = []freight.Reference{{Kind: freight.RefPRO, Value: " "}} },
+		"our own":   func(g *freight.NumbersGiven) { g.Numbers = []freight.Reference{{Kind: freight.RefOrder, Value: "S7"}} },
+		"no author": func(g *freight.NumbersGiven) { g.By = "" },
+		"no reason": func(g *freight.NumbersGiven) { g.Reason = "" },
+		"a long one": func(g *freight.NumbersGiven) {
+			g.Numbers = []freight.Reference{{Kind: freight.RefPRO, Value: strings.Repeat("x", 201)}}
+		},
+	} {
+		bad := good
+		if change(&bad); bad.Check() == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+}

@@ -43,6 +43,12 @@ type Shipment struct {
 	Tenders  int       `json:"tenders,omitzero"`  // requests sent to the TMS, from 1
 	Tendered time.Time `json:"tendered,omitzero"` // when the last of them was first sent
 	Declined int       `json:"declined,omitzero"` // number of the last tender that was declined
+	// Supplied are numbers of the carrier's that became known beside the booking and the release, at most 50.
+	Supplied []Reference `json:"supplied,omitempty"`
+	// Unnumbered is since when it is accepted and no number of the carrier's is known; zero: one is, or none is looked for.
+	Unnumbered time.Time `json:"unnumbered,omitzero"`
+	// Ordered is what the order asks now, where that is otherwise than when it was claimed or last looked at.
+	Ordered *Ordered `json:"ordered,omitempty"`
 	// ShipOrder is what the warehouse was asked for; zero where it was not, as where the route names none.
 	ShipOrder ShipOrder `json:"shipOrder,omitzero"`
 	Estimate  Money     `json:"estimate,omitzero"` // of the sell side, at release
@@ -56,6 +62,7 @@ type Shipment struct {
 	Refused   []Scan  `json:"refused,omitempty"` // scans after the freight was returned, newest last, at most 20
 	Judged    bool    `json:"judged,omitzero"`   // troubles and contradictions are found by events; see Judge
 	SLA       *SLA    `json:"sla,omitempty"`     // nil: no promise is watched, or not yet
+	Doubtful  bool    `json:"doubtful,omitzero"` // that nothing says when it will come is said, see Unknown
 
 	Rating     *Rating      `json:"rating,omitempty"`
 	NoContract string       `json:"noContract,omitzero"` // why the engine could not rate, when it said there is no contract
@@ -135,7 +142,7 @@ type StatusReport struct {
 	InvoiceState InvoiceState `json:"invoiceState"`
 	Exception    string       `json:"exception,omitzero"` // first open one in words, "" for none; at most 200 bytes
 	Tracking     string       `json:"tracking,omitzero"`  // PRO or tracking number
-	SLA          SLAState     `json:"sla,omitzero"`       // "" where the promise is kept so far, or none is watched
+	SLA          SLAState     `json:"sla,omitzero"`       // "" where the promise is on time, or none is watched
 
 	// What is to be done about the exception, by whom, until when.
 	Owner Owner     `json:"owner,omitzero"`
@@ -152,7 +159,7 @@ func (r StatusReport) Same(o StatusReport) bool {
 // Report is what Odoo should show now.
 func (s *Shipment) Report() StatusReport {
 	r := StatusReport{
-		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.Booking.number(), SLA: s.endangered(),
+		Status: s.Journey.status(s.Delivered(), s.Judged), InvoiceState: s.invoiceState(), Tracking: s.number(), SLA: s.endangered(),
 	}
 	if e := s.foremost(); e != nil {
 		r.Exception, r.Owner, r.Due, r.Next = Clip(string(e.Kind)+": "+e.Detail, 200), e.Owner, e.DueBy, e.Advice
@@ -196,7 +203,7 @@ func (s *Shipment) foremost() *Exception {
 	return &s.Exceptions[i]
 }
 
-// endangered is how the promise stands where it is not kept, or may not be; "" otherwise.
+// endangered is how the promise stands where it is not kept, may not be, or nobody knows; "" otherwise.
 func (s *Shipment) endangered() SLAState {
 	if s.SLA == nil || s.SLA.State == OnTime {
 		return ""

@@ -12,13 +12,14 @@ type SLAState string
 
 // The states; "" where nothing was promised.
 const (
-	OnTime SLAState = "on_time"
-	AtRisk SLAState = "at_risk"
-	Late   SLAState = "late"
+	OnTime  SLAState = "on_time"
+	AtRisk  SLAState = "at_risk"
+	Late    SLAState = "late"
+	Unknown SLAState = "unknown" // nothing says when it will come, and it is not yet at risk for that
 )
 
 // SLAStates lists every state, for the selection field in Odoo.
-func SLAStates() []SLAState { return []SLAState{OnTime, AtRisk, Late} }
+func SLAStates() []SLAState { return []SLAState{OnTime, AtRisk, Late, Unknown} }
 
 // SLA is a decision on how the promise stands, and why.
 type SLA struct {
@@ -39,6 +40,8 @@ type SLAFacts struct {
 	Delivered bool
 	ShipTo    Place
 	Policy    string // name@version
+	// Doubts: that nothing says when it will come is said. Shipments of an earlier release are on time until the buffer.
+	Doubts bool
 }
 
 // margin is how much better it must get where the policy does not say: what carriers' estimates move by all day.
@@ -103,6 +106,9 @@ func (f SLAFacts) judgeExpected(s *SLA, t *SLATerms, was SLA, now time.Time) {
 		limit = limit.Add(-cmp.Or(t.Margin, margin))
 	}
 	if !by.After(limit) {
+		if f.Doubts && f.unforeseen(t) {
+			s.State, s.Reason = Unknown, "nobody says when it will come, and of its lane no time is known"
+		}
 		return
 	}
 	s.State = AtRisk
@@ -132,6 +138,12 @@ func (f SLAFacts) expected(t *SLATerms) (at time.Time, why string) {
 		at, why = by, fmt.Sprintf("picked up at %s, and 9 of 10 on this lane take up to %s", minute(picked), lane.P90)
 	}
 	return at, why
+}
+
+// unforeseen reports whether nothing says when it will come: neither the carrier, nor the history of its lane.
+func (f SLAFacts) unforeseen(t *SLATerms) bool {
+	eta, _ := f.Journey.Expected()
+	return eta.IsZero() && t.lane(f.ShipTo).P90 == 0
 }
 
 // stoppage is a time in which the clock of a promise stands.
@@ -200,12 +212,27 @@ func (s SLA) NextLook(t *SLATerms) time.Time {
 	switch {
 	case t == nil || s.Due.IsZero():
 		return time.Time{}
-	case s.State == OnTime:
+	case s.State == OnTime || s.State == Unknown:
 		return s.Due.Add(-t.Buffer).Add(time.Second) // it is at risk only after that
 	case s.State == AtRisk:
 		return s.Due.Add(time.Second)
 	}
 	return time.Time{}
+}
+
+// promise are the facts by which the shipment's promise is judged.
+func (s *Shipment) promise() SLAFacts {
+	return SLAFacts{
+		Since: s.Since, Promise: s.Terms.Clocks.Deliver, Journey: s.Journey, Delivered: s.Delivered(), ShipTo: s.Release.ShipTo,
+		Policy: s.Terms.Policy + "@" + s.Terms.Version, Doubts: s.Doubtful,
+	}
+}
+
+// Unforeseen reports whether a promise is watched of freight that a carrier has accepted and that is not delivered, and
+// nothing says when it will come.
+func (s *Shipment) Unforeseen() bool {
+	watched := s.Terms.SLA != nil && s.Terms.Clocks.Deliver > 0
+	return watched && s.Journey.Accepted() && !s.Delivered() && s.promise().unforeseen(s.Terms.SLA)
 }
 
 // Watch judges the promise as of now, and reports whether it stands otherwise than before.
@@ -217,11 +244,7 @@ func (s *Shipment) Watch(now time.Time) (changed bool) {
 	if s.SLA != nil {
 		was = *s.SLA
 	}
-	f := SLAFacts{
-		Since: s.Since, Promise: s.Terms.Clocks.Deliver, Journey: s.Journey, Delivered: s.Delivered(), ShipTo: s.Release.ShipTo,
-		Policy: s.Terms.Policy + "@" + s.Terms.Version,
-	}
-	is := Assess(f, s.Terms.SLA, was, now)
+	is := Assess(s.promise(), s.Terms.SLA, was, now)
 	s.SLA = &is
 	return is.State != was.State
 }

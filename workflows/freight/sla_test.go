@@ -141,6 +141,34 @@ func TestPromiseIsOnTimeAtRiskOrLateWithReasonAndEvidence(t *testing.T) {
 	}
 }
 
+func TestPromiseIsUnknownWhereNothingSaysWhenItComesAndItIsNotYetTime(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scans  []freight.Scan
+		lanes  []freight.Lane
+		doubts bool
+		now    int // hours after noon
+		state  freight.SLAState
+	}{
+		"nobody says anything":                 {nil, nil, true, 1, freight.Unknown},
+		"an earlier release":                   {nil, nil, false, 1, freight.OnTime},
+		"the carrier says":                     {[]freight.Scan{estimate(1, 40)}, nil, true, 2, freight.OnTime},
+		"its lane is known":                    {nil, []freight.Lane{{Country: "US", P90: time.Hour}}, true, 1, freight.OnTime},
+		"another lane is known":                {nil, []freight.Lane{{Country: "CA", P90: time.Hour}}, true, 1, freight.Unknown},
+		"nobody says anything, and it is time": {nil, nil, true, 43, freight.AtRisk},
+		"over":                                 {nil, nil, true, 49, freight.Late},
+		"delivered":                            {[]freight.Scan{said(freight.Delivered, 60)}, nil, true, 2, freight.OnTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, terms := promised(tt.scans...), slaTerms()
+			f.Doubts, f.ShipTo, terms.Lanes = tt.doubts, freight.Place{Country: "US"}, tt.lanes
+			s := freight.Assess(f, terms, freight.SLA{}, noon.Add(time.Duration(tt.now)*time.Hour))
+			if s.State != tt.state || s.State == freight.Unknown && (s.Reason == "" || !s.Expected.IsZero() || s.Due.IsZero()) {
+				t.Errorf("%+v, want %s", s, tt.state)
+			}
+		})
+	}
+}
+
 func TestPromiseInBusinessTimeEndsInBusinessTime(t *testing.T) {
 	f := promised()
 	f.Promise = 18 * time.Hour // two days of nine hours
@@ -218,6 +246,7 @@ func TestStoryIsWokenWheneverThePromiseMayStandOtherwise(t *testing.T) {
 		terms := slaTerms()
 		terms.Lanes = nil
 		f := promised(scans...)
+		f.Doubts = rapid.Bool().Draw(t, "doubts")
 		was := freight.Assess(f, terms, freight.SLA{}, noon)
 		looked := noon
 		for minute := 1; minute < 60*60; minute += 7 {

@@ -94,4 +94,6 @@ type Clocks struct {
 	Quiet   time.Duration `json:"quiet"`   // paid to closed: how long late adjustments are waited for
 	// Rest is from the first parcel's delivery to that of the rest; then what is missing becomes an exception. 0: 2 days.
 	Rest time.Duration `json:"rest,omitzero"`
+	// Reference is from the acceptance to a number of the carrier's; then its lack becomes an exception.
+	Reference time.Duration `json:"reference,omitzero"`
 }

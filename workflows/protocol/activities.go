@@ -24,6 +24,7 @@ var (
 	ReadTerms        = Activity[TermsRequest, freight.Terms]{"ReadTerms", QueueRecord, asking}
 	VerifyDecision   = Activity[DecisionRequest, DecisionVerified]{"VerifyDecision", QueueRecord, asking}
 	ReadUnmatched    = Activity[UnmatchedRequest, freight.Unmatched]{"ReadUnmatched", QueueRecord, asking}
+	ReadNumbers      = Activity[NumbersRequest, Numbers]{"ReadNumbers", QueueRecord, asking}
 	PlaceUnmatched   = Activity[freight.PlaceRequest, Placed]{"PlaceUnmatched", QueueRecord, asking}
 )
 
@@ -210,6 +211,16 @@ type Recorded struct {
 type TermsRequest struct {
 	Customer freight.CustomerCode `json:"customer"`
 	Currency string               `json:"currency"` // of the order
+}
+
+// NumbersRequest asks under which numbers of its carrier a shipment is registered.
+type NumbersRequest struct {
+	Shipment freight.ShipmentID `json:"shipment"`
+}
+
+// Numbers are tracking and PRO numbers.
+type Numbers struct {
+	Numbers []freight.Reference `json:"numbers,omitempty"`
 }
 
 // DecisionRequest asks whether a signed decision may decide a proposal.

@@ -28,6 +28,7 @@ var (
 	CustomerAttribute   = temporal.NewSearchAttributeKeyKeyword("CustomerCode")
 	CarrierAttribute    = temporal.NewSearchAttributeKeyKeyword("CarrierCode")
 	ExceptionsAttribute = temporal.NewSearchAttributeKeyKeywordList("ExceptionKinds")
+	PromiseAttribute    = temporal.NewSearchAttributeKeyKeyword("PromiseState")
 	DeadlineAttribute   = temporal.NewSearchAttributeKeyTime("NextDeadline")
 )
 

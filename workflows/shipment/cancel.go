@@ -139,7 +139,7 @@ func (r *run) cancelCarrier(ctx workflow.Context, wish freight.CancelRequest) (r
 	}
 	q := protocol.TransportCancel{Shipment: r.s.ID, Tender: r.s.Tenders, Booking: r.s.Booking.Ref, Reason: wish.Reason, Target: r.s.Release.Route.TMS}
 	err = r.insistOnEnd(ctx, "cancel", step[protocol.TransportCancel, protocol.TransportCancelled]{
-		do: protocol.CancelCarrier, key: "cancel", summary: "stop " + tenderRef(r.s.Tenders), kind: freight.PartnerFailed,
+		do: protocol.CancelCarrier, key: "cancel", summary: "stop " + freight.TenderRef(r.s.Tenders), kind: freight.PartnerFailed,
 		in:   func() protocol.TransportCancel { return q },
 		take: func(a protocol.TransportCancelled) { refusal = a.Refusal },
 	})

@@ -77,7 +77,8 @@ func TestCleanShipmentStaysCheap(t *testing.T) {
 	}{
 		"eight signals":                  {[]int{1, 1, 1, 1, 1, 1, 1, 1}, 34, terms()},
 		"three signals":                  {[]int{3, 2, 3}, 24, terms()},
-		"three signals, promise watched": {[]int{3, 2, 3}, 24, watched()},
+		"three signals, promise watched": {[]int{3, 2, 3}, 24, laned()},
+		"three signals, promise unknown": {[]int{3, 2, 3}, 25, watched()}, // that it is said has a version
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newServer(t, nil)

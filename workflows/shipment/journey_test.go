@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
 	"waybill/workflows/freight"
 	"waybill/workflows/protocol"
 	"waybill/workflows/shipment"
@@ -369,16 +373,23 @@ func watched() *freight.Terms {
 	return w
 }
 
+// laned are terms by which the promise is watched, on a lane that is known.
+func laned() *freight.Terms {
+	w := watched()
+	w.SLA.Lanes = []freight.Lane{{Country: "US", P90: 24 * time.Hour}}
+	return w
+}
+
 func (s *story) runWatched() {
 	s.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: watched()})
 }
 
-func TestPromiseGoesFromOnTimeToAtRiskToLateAndOdooShowsIt(t *testing.T) {
+func TestPromiseGoesFromUnknownToAtRiskToLateAndOdooShowsIt(t *testing.T) {
 	s := newStory(t)
 	shown := func() freight.SLAState { return s.statuses[len(s.statuses)-1].Report.SLA }
 	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[:2]...) })
 	s.at(4*24*time.Hour, func() {
-		if st := s.state(); st.SLA == nil || st.SLA.State != freight.OnTime || shown() != "" || !strings.Contains(shipment.Details(st), "on time, due ") {
+		if st := s.state(); st.SLA == nil || st.SLA.State != freight.Unknown || shown() != freight.Unknown || !strings.Contains(shipment.Details(st), "unknown, due ") || len(st.Exceptions) != 0 {
 			t.Errorf("a day before its end the promise is %+v, shown as %q", st.SLA, shown())
 		}
 	})
@@ -399,6 +410,75 @@ func TestPromiseGoesFromOnTimeToAtRiskToLateAndOdooShowsIt(t *testing.T) {
 	if st := s.finished(freight.StageClosed); st.SLA.State != freight.Late || shown() != freight.Late || s.records[len(s.records)-1].View.SLA != freight.Late {
 		t.Errorf("in the end it is %+v, shown as %q", st.SLA, shown())
 	}
+}
+
+// TestPromiseIsUnknownUntilSomebodySaysWhenItComes, on the order and in the search of shipments, and nobody is alarmed.
+func TestPromiseIsUnknownUntilSomebodySaysWhenItComes(t *testing.T) {
+	s := newStory(t)
+	searched := "" // by what the shipment is found
+	s.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(set temporal.SearchAttributes) bool {
+		if promise, is := set.GetKeyword(protocol.PromiseAttribute); is {
+			searched = promise
+		}
+		return true
+	})).Return(nil)
+	s.at(30*time.Minute, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Doubtful {
+			t.Errorf("before a carrier has it: %+v", st.SLA)
+		}
+	})
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[0]) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.Unknown || st.Shown.SLA != freight.Unknown || len(st.Exceptions) != 0 {
+			t.Errorf("promise %+v, the order shows %q, exceptions %+v", st.SLA, st.Shown.SLA, st.Exceptions)
+		}
+		eta := milestone(freight.ETAUpdated, s.Now())
+		eta.Classifier, eta.ETA = freight.Estimated, s.Now().Add(48*time.Hour)
+		s.scan(eta)
+	})
+	s.at(3*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Shown.SLA != "" || len(st.Exceptions) != 0 {
+			t.Errorf("promise %+v, the order shows %q, exceptions %+v", st.SLA, st.Shown.SLA, st.Exceptions)
+		}
+		s.left()
+	})
+	s.at(4*time.Hour, s.paid)
+	s.runWatched()
+	s.finished(freight.StageClosed)
+	if searched != string(freight.Unknown) {
+		t.Errorf("found by %q", searched)
+	}
+}
+
+// TestPromiseWithALaneIsOnTime: there is something to judge it by.
+func TestPromiseWithALaneIsOnTime(t *testing.T) {
+	s := newStory(t)
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[0]) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Doubtful {
+			t.Errorf("promise %+v", st.SLA)
+		}
+		s.left()
+	})
+	s.at(4*time.Hour, s.paid)
+	s.ExecuteWorkflow(protocol.Shipment.Name, protocol.ShipmentInput{ID: shipmentID, Picking: 7, ReleasedBy: "odoo-scan", Terms: laned()})
+	s.finished(freight.StageClosed)
+}
+
+// TestPromiseOfAnEarlierReleaseIsOnTimeUntilTheBuffer, as it was.
+func TestPromiseOfAnEarlierReleaseIsOnTimeUntilTheBuffer(t *testing.T) {
+	s := newStory(t)
+	s.OnGetVersion(mock.Anything, workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")[:2]...) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.SLA.State != freight.OnTime || st.Shown.SLA != "" {
+			t.Errorf("promise %+v, the order shows %q", st.SLA, st.Shown.SLA)
+		}
+		s.scan(carried(s.Now(), "")[2:]...)
+	})
+	s.at(4*time.Hour, s.paid)
+	s.runWatched()
+	s.finished(freight.StageClosed)
 }
 
 func TestClockOfThePromiseStandsWhileNobodyIsHome(t *testing.T) {

@@ -3,7 +3,6 @@ package shipment
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -19,6 +18,8 @@ func (r *run) readMessages(ctx workflow.Context) {
 	protocol.CancelAsked.On(ctx, r.inbox, func(c freight.CancelRequest) { r.hearCancelRequest(ctx, c) }, bad)
 	protocol.ResolveAsked.On(ctx, r.inbox, func(q protocol.ResolveRequest) { r.resolve(ctx, q) }, bad)
 	protocol.DisputeSettled.On(ctx, r.inbox, func(m protocol.Settlement) { r.hearSettlement(ctx, m) }, bad)
+	protocol.OrderSeen.On(ctx, r.inbox, func(o freight.Ordered) { r.seeOrder(ctx, o) }, bad)
+	protocol.NumbersKnown.On(ctx, r.inbox, func(g freight.NumbersGiven) { r.hearNumbers(ctx, g) }, bad)
 }
 
 // applyScans folds scans in, each number once. One that cannot be read keeps its number free: mended, it may be sent
@@ -75,11 +76,9 @@ func (r *run) hearDecline(ctx workflow.Context, s freight.Scan) {
 		return
 	}
 	if !r.s.Journey.Moving() {
-		r.raise(ctx, freight.TenderWasDeclined, tenderRef(r.s.Tenders), "the carrier gave the tender back after it had accepted it")
+		r.raise(ctx, freight.TenderWasDeclined, freight.TenderRef(r.s.Tenders), "the carrier gave the tender back after it had accepted it")
 	}
 }
-
-func tenderRef(n int) string { return "tender-" + strconv.Itoa(n) }
 
 // settleDelivery shows what is short of a delivery, for as long as it is.
 func (r *run) settleDelivery(ctx workflow.Context) {

@@ -75,13 +75,13 @@ func TestOneBadScanDoesNotCostTheOthersOfItsBatch(t *testing.T) {
 func TestEmptyMessagesChangeNothing(t *testing.T) {
 	s := newStory(t)
 	s.at(time.Hour, func() {
-		for _, name := range []string{protocol.Scans.Name, protocol.PaymentSeen.Name, protocol.CancelAsked.Name, protocol.ResolveAsked.Name, protocol.DisputeSettled.Name} {
+		for _, name := range []string{protocol.Scans.Name, protocol.PaymentSeen.Name, protocol.CancelAsked.Name, protocol.ResolveAsked.Name, protocol.DisputeSettled.Name, protocol.NumbersKnown.Name} {
 			s.SignalWorkflow(name, map[string]any{})
 		}
 	})
 	s.at(2*time.Hour, func() {
 		st := s.state()
-		if len(st.Exceptions) != 1 || st.Exceptions[0].Times != 5 || st.Cancel != nil || len(st.Rulings)+len(st.Decisions) != 0 || st.Payment != (freight.Payment{}) {
+		if len(st.Exceptions) != 1 || st.Exceptions[0].Times != 6 || st.Cancel != nil || len(st.Rulings)+len(st.Decisions) != 0 || st.Payment != (freight.Payment{}) {
 			t.Errorf("after empty messages: exceptions %+v, cancel %+v", st.Exceptions, st.Cancel)
 		}
 		s.scan(carried(s.Now(), "")...)

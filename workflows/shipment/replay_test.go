@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -57,6 +58,9 @@ func situations() []historytest.Situation {
 		{Name: "reopened", Play: play(reopened)},
 		{Name: "two-parcels", Play: play(twoParcels)},
 		{Name: "two-tracking-numbers", Play: play(twoNumbers)},
+		{Name: "promise-unknown-then-known", Play: play(promiseUnknown)},
+		{Name: "reference-missing-then-supplied", Play: play(numberSupplied)},
+		{Name: "reference-missing-then-waived", Play: play(numberWaived)},
 		{Name: "trouble-then-cured", Play: play(troubled)},
 		{Name: "delivery-taken-back-before-it-is-billed", Play: play(takenBackEarly)},
 		{Name: "delivery-taken-back-after-it-is-billed", Play: play(takenBackLate)},
@@ -104,6 +108,41 @@ func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *tes
 	}
 	if claims != 1 {
 		t.Fatalf("%d claims were found: the test proves nothing", claims)
+	}
+	r := worker.NewWorkflowReplayer()
+	protocol.Shipment.Serve(r, shipment.Workflow)
+	if err := r.ReplayWorkflowHistory(nil, &h); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShipmentThatTheReleaseBeforeAcceptedWithoutANumberGoesOnAsItDid: while both releases ran, this one may have started
+// it with a clock for numbers, and the one before read the acceptance.
+func TestShipmentThatTheReleaseBeforeAcceptedWithoutANumberGoesOnAsItDid(t *testing.T) {
+	text, err := os.ReadFile("testdata/histories/v1/clean.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h historypb.History
+	if err := protojson.Unmarshal(text, &h); err != nil {
+		t.Fatal(err)
+	}
+	clocks, numbers := 0, 0
+	change := func(p *commonpb.Payload, n *int, was, is string) {
+		if data := bytes.Replace(p.GetData(), []byte(was), []byte(is), 1); !bytes.Equal(data, p.GetData()) {
+			p.Data, *n = data, *n+1
+		}
+	}
+	for _, e := range h.GetEvents() {
+		for _, p := range e.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads() {
+			change(p, &clocks, `"clocks":{`, `"clocks":{"reference":100000000,`)
+		}
+		for _, p := range e.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads() {
+			change(p, &numbers, `"pro":"PRO1"`, `"pro":""`)
+		}
+	}
+	if clocks != 1 || numbers != 1 {
+		t.Fatalf("%d clocks and %d numbers were found: the test proves nothing", clocks, numbers)
 	}
 	r := worker.NewWorkflowReplayer()
 	protocol.Shipment.Serve(r, shipment.Workflow)
@@ -617,4 +656,55 @@ func reopened(l *live) {
 	}
 	l.resolve(freight.LateCharge, freight.Dismiss)
 	l.ended()
+}
+
+// promiseUnknown is accepted, and nobody says when it will come; then the carrier does.
+func promiseUnknown(l *live) {
+	l.start(watched())
+	l.quiet()
+	l.send(milestone(freight.TenderAccepted, time.Now()))
+	l.until(func(s *freight.Shipment) bool { return s.Shown.SLA == freight.Unknown && len(s.Intents) == 0 })
+	eta := milestone(freight.ETAUpdated, time.Now())
+	eta.Classifier, eta.ETA = freight.Estimated, time.Now().Add(time.Hour)
+	l.send(eta)
+	l.until(func(s *freight.Shipment) bool {
+		return s.Shown.SLA == "" && len(s.Intents) == 0 && !s.Shown.ETA.IsZero()
+	})
+	l.send(carried(time.Now(), "")[1:]...)
+	l.finish()
+}
+
+// unnumbered starts a shipment whose TMS names no number of the carrier's, lets a carrier accept it, and waits until people
+// are asked for one.
+func (l *live) unnumbered() {
+	l.t.Helper()
+	l.booked = &freight.Booking{Ref: "T1", Carrier: "FASTFRT"}
+	quick := terms()
+	quick.Clocks.Reference = time.Second
+	l.start(quick)
+	l.quiet()
+	l.send(milestone(freight.TenderAccepted, time.Now()))
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.ReferenceMissing)) == 1 && len(s.Intents) == 0
+	})
+}
+
+func numberSupplied(l *live) {
+	l.unnumbered()
+	l.signal(protocol.NumbersKnown.Name, freight.NumbersGiven{Numbers: []freight.Reference{{Kind: freight.RefTracking, Value: "1Z1"}}, By: "ann", Reason: "called the carrier"})
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.ReferenceMissing)) == 0 && len(s.Intents) == 0
+	})
+	l.send(carried(time.Now(), "")[1:]...)
+	l.finish()
+}
+
+func numberWaived(l *live) {
+	l.unnumbered()
+	l.resolve(freight.ReferenceMissing, freight.Waive)
+	l.until(func(s *freight.Shipment) bool {
+		return len(open(s, freight.ReferenceMissing)) == 0 && len(s.Intents) == 0
+	})
+	l.send(carried(time.Now(), "")[1:]...)
+	l.finish()
 }

@@ -18,11 +18,13 @@ const (
 	statusKey   = "status"
 	recordKey   = "record"
 	estimateKey = "estimate"
+	numbersKey  = "numbers"
 )
 
 // tell brings Odoo, the store, the Temporal UI and the clock up to date, before the story waits.
 func (r *run) tell(ctx workflow.Context) {
 	r.runOut(ctx)
+	r.chase(ctx)
 	r.watch(ctx)
 	r.verifyDecisions(ctx)
 	r.estimate(ctx)
@@ -215,11 +217,20 @@ func (r *run) runOut(ctx workflow.Context) {
 }
 
 // attributes are the search attributes, as they are or should be.
-type attributes struct{ stage, open, customer, carrier string }
+type attributes struct{ stage, open, customer, carrier, promise string }
 
 // attributesOf are the attributes as they should be.
 func attributesOf(s *freight.Shipment) attributes {
-	return attributes{string(s.Stage), strings.Join(openKinds(s), " "), protocol.Code(s.Release.Customer), protocol.Code(s.Carrier())}
+	return attributes{string(s.Stage), strings.Join(openKinds(s), " "), protocol.Code(s.Release.Customer), protocol.Code(s.Carrier()), promised(s)}
+}
+
+// promised is how the promise stands where it is unknown, as shipments are searched by it; "" where it is not. One that is
+// at risk or broken has an exception to be found by.
+func promised(s *freight.Shipment) string {
+	if s.SLA == nil || s.SLA.State != freight.Unknown {
+		return ""
+	}
+	return string(s.SLA.State)
 }
 
 // attributesSet are the attributes as they are, whoever set them: the start, or an earlier run.
@@ -230,26 +241,38 @@ func attributesSet(ctx workflow.Context) (a attributes) {
 	a.stage, _ = set.GetKeyword(protocol.StageAttribute)
 	a.customer, _ = set.GetKeyword(protocol.CustomerAttribute)
 	a.carrier, _ = set.GetKeyword(protocol.CarrierAttribute)
+	a.promise, _ = set.GetKeyword(protocol.PromiseAttribute)
 	return a
 }
 
-// showAttributes sets the search attributes when the story rests and stage or exceptions have changed, once a task at
-// most. Customer and carrier go with those.
+// showAttributes sets the search attributes when the story rests and stage, promise or exceptions have changed, once a task
+// at most. Customer and carrier go with those.
 func (r *run) showAttributes(ctx workflow.Context) {
 	now := attributesOf(r.s)
 	whose := codes(now, r.shown)
 	closed := r.carries() && r.s.Stage == freight.StageClosed && len(whose) == 0 // its workflow says so
-	if now.open == r.shown.open && (now.stage == r.shown.stage || !r.resting() || closed) {
+	same := (now.stage == r.shown.stage || closed) && now.promise == r.shown.promise
+	if now.open == r.shown.open && (same || !r.resting()) {
 		return
 	}
 	as := append(whose, protocol.StageAttribute.ValueSet(now.stage), deadline(ctx, r.s))
 	if now.open != r.shown.open {
 		as = append(as, protocol.ExceptionsAttribute.ValueSet(openKinds(r.s)))
 	}
+	if now.promise != r.shown.promise {
+		as = append(as, promiseSet(now.promise))
+	}
 	r.shown = now
 	if err := workflow.UpsertTypedSearchAttributes(ctx, as...); err != nil {
 		workflow.GetLogger(ctx).Error("search attributes not set", "error", err)
 	}
+}
+
+func promiseSet(promise string) temporal.SearchAttributeUpdate {
+	if promise == "" {
+		return protocol.PromiseAttribute.ValueUnset()
+	}
+	return protocol.PromiseAttribute.ValueSet(promise)
 }
 
 func openKinds(s *freight.Shipment) []string {

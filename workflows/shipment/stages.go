@@ -38,11 +38,11 @@ func (r *run) findCarrier(ctx workflow.Context) error {
 		if r.s.Journey.Accepted() {
 			r.settle(ctx, freight.TenderOverdue, "", "accepted")
 			if declined() {
-				r.settle(ctx, freight.TenderWasDeclined, tenderRef(r.s.Tenders), "accepted after all")
+				r.settle(ctx, freight.TenderWasDeclined, freight.TenderRef(r.s.Tenders), "accepted after all")
 			}
 			return nil
 		}
-		ref := tenderRef(r.s.Tenders)
+		ref := freight.TenderRef(r.s.Tenders)
 		if r.s.Exceptions.Answered(freight.TenderWasDeclined, ref, freight.Retry) {
 			r.s.Booking = freight.Booking{} // ask anew
 			continue
@@ -116,7 +116,7 @@ func (r *run) tender(ctx workflow.Context) error {
 	}
 	var said *protocol.RecordRequest
 	return r.insist(ctx, step[protocol.TransportRequest, protocol.Booked]{
-		do: protocol.RequestCarrier, key: "tender", summary: tenderRef(r.s.Tenders), kind: freight.PartnerFailed,
+		do: protocol.RequestCarrier, key: "tender", summary: freight.TenderRef(r.s.Tenders), kind: freight.PartnerFailed,
 		in: func() protocol.TransportRequest {
 			said = r.carry(ctx)
 			return protocol.TransportRequest{Shipment: r.s.ID, Tender: r.s.Tenders, Release: r.s.Release, Record: said}

@@ -37,3 +37,16 @@ func (r *run) acceptance(ctx workflow.Context) func() bool {
 	}
 	return func() bool { return r.s.Journey.Accepted() }
 }
+
+// tellsDoubt reports whether a promise is said to be unknown where nothing says when the freight will come, on the order and
+// in the search of shipments. It is asked only then. Runs that were so before go on as they did: on time until the buffer.
+func tellsDoubt(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "tell-doubt", workflow.DefaultVersion, 1) >= 1
+}
+
+// chasesNumbers reports whether a number of the carrier's is looked for where freight was accepted without one. It is asked
+// only then, and where the policy has a clock for it: a shipment that is booked with its numbers pays nothing. Runs that
+// were accepted before this was so, as one of the release before may have carried them while both ran, go on as they did.
+func chasesNumbers(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, "chase-numbers", workflow.DefaultVersion, 1) >= 1
+}

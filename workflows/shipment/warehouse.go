@@ -45,7 +45,7 @@ func (r *run) shipOrder(ctx workflow.Context) step[protocol.ShipOrderRequest, pr
 		r.s.ShipOrder = freight.ShipOrder{Tender: r.s.Tenders, Carrier: cmp.Or(r.s.Booking.Carrier, r.s.Carrier()), PRO: r.s.Booking.PRO}
 	}
 	return step[protocol.ShipOrderRequest, protocol.ShipOrdered]{
-		do: protocol.RequestShipOrder, key: shipOrderKey, summary: "pack for " + tenderRef(r.s.ShipOrder.Tender), kind: freight.PartnerFailed,
+		do: protocol.RequestShipOrder, key: shipOrderKey, summary: "pack for " + freight.TenderRef(r.s.ShipOrder.Tender), kind: freight.PartnerFailed,
 		in: func() protocol.ShipOrderRequest {
 			of, o := r.s.Release, r.s.ShipOrder
 			return protocol.ShipOrderRequest{
@@ -82,7 +82,7 @@ func (r *run) cancelShipOrder(ctx workflow.Context, wish freight.CancelRequest) 
 	}
 	q := protocol.ShipOrderCancel{Shipment: r.s.ID, Tender: r.s.ShipOrder.Tender, ShipOrder: r.s.ShipOrder.Ref, Reason: wish.Reason, Target: r.s.Release.Route.WMS}
 	err = r.insistOnEnd(ctx, cancelShipOrderKey, step[protocol.ShipOrderCancel, protocol.ShipOrderCancelled]{
-		do: protocol.CancelShipOrder, key: cancelShipOrderKey, summary: "do not pack for " + tenderRef(q.Tender), kind: freight.PartnerFailed,
+		do: protocol.CancelShipOrder, key: cancelShipOrderKey, summary: "do not pack for " + freight.TenderRef(q.Tender), kind: freight.PartnerFailed,
 		in: func() protocol.ShipOrderCancel { return q },
 		take: func(a protocol.ShipOrderCancelled) {
 			answer = a

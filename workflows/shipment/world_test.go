@@ -44,14 +44,18 @@ type world struct {
 	pack     func() error
 	unpack   func() error
 	refusal  string
-	keeps    string           // why the warehouse does not stop
-	wms      string           // that the route names
-	booked   *freight.Booking // nil: the TMS names carrier and PRO
-	tracking []string         // of the booking
-	pieces   int              // released; 0: one
-	weight   string           // delivered, as Odoo has it
-	blockers []string         // of a posting, as Odoo has them
-	board    func() error     // what UpdateStatus waits for or fails with
+	keeps    string              // why the warehouse does not stop
+	ordered  *freight.Ordered    // what the order asks when it is claimed
+	wms      string              // that the route names
+	booked   *freight.Booking    // nil: the TMS names carrier and PRO
+	tracking []string            // of the booking
+	numbers  []freight.Reference // of its carrier, that the store has
+	asked    int                 // how often it was asked for these
+	look     func() error        // what ReadNumbers fails with
+	pieces   int                 // released; 0: one
+	weight   string              // delivered, as Odoo has it
+	blockers []string            // of a posting, as Odoo has them
+	board    func() error        // what UpdateStatus waits for or fails with
 }
 
 const shipmentID = freight.ShipmentID("acme-7")
@@ -74,7 +78,7 @@ func newWorld() *world {
 		return freight.Invoice{Move: 99, Number: "INV/2026/00099", Date: p.Date, Net: p.Net, Tax: usd("0.00"), Total: p.Net, Lines: len(p.Lines)}, nil
 	}
 	fine := func() error { return nil }
-	w.board, w.claim, w.commit, w.stop, w.keep, w.pack, w.unpack = fine, fine, fine, fine, fine, fine, fine
+	w.board, w.claim, w.commit, w.stop, w.keep, w.pack, w.unpack, w.look = fine, fine, fine, fine, fine, fine, fine, fine
 	w.busy = func() {}
 	w.verify = func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return decided(q), nil }
 	return w
@@ -121,7 +125,7 @@ func (w *world) serve(r registry) {
 	protocol.Dispute.Serve(r, dispute.Workflow)
 	serve(r, w, protocol.ClaimDelivery, func(q protocol.ClaimRequest) (freight.Release, error) {
 		w.claims++
-		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: cmp.Or(w.pieces, 1), ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}}, w.claim()
+		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: cmp.Or(w.pieces, 1), ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}, Ordered: w.ordered}, w.claim()
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)
@@ -169,6 +173,10 @@ func (w *world) serve(r registry) {
 		return protocol.Recorded{}, w.keep()
 	})
 	serve(r, w, protocol.ReadTerms, func(protocol.TermsRequest) (freight.Terms, error) { return *terms(), nil })
+	serve(r, w, protocol.ReadNumbers, func(protocol.NumbersRequest) (protocol.Numbers, error) {
+		w.asked++
+		return protocol.Numbers{Numbers: w.numbers}, w.look()
+	})
 	serve(r, w, protocol.VerifyDecision, func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return w.verify(q) })
 	protocol.UpdateStatus.Serve(r, func(_ context.Context, q protocol.StatusUpdate) (protocol.StatusWritten, error) {
 		err := w.board()

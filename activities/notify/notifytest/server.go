@@ -1,4 +1,5 @@
-// Package notifytest is a subscriber as there are many: it takes signed CloudEvents and refuses what is none.
+// Package notifytest is a subscriber as there are many: it takes signed CloudEvents and refuses what is none, and what
+// does not fit the schema that the bridge publishes for it.
 package notifytest
 
 import (
@@ -35,8 +36,9 @@ type Server struct {
 	// Next is asked before each answer, if it is set.
 	Next func(t Told) Answer
 
-	URL  string
-	hook *standardwebhooks.Webhook
+	URL     string
+	hook    *standardwebhooks.Webhook
+	schemas Schemas
 
 	mu    sync.Mutex
 	tries []Told
@@ -50,7 +52,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{hook: hook}
+	s := &Server{hook: hook, schemas: Published(t)}
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	s.URL = srv.URL + "/hooks/waybill"
@@ -97,7 +99,7 @@ func (s *Server) objects(r *http.Request, t Told) int {
 		return http.StatusUnsupportedMediaType
 	case s.hook.Verify(t.Body, r.Header) != nil:
 		return http.StatusUnauthorized
-	case json.Unmarshal(t.Body, &e) != nil || e.Validate() != nil || e.ID() != t.ID:
+	case json.Unmarshal(t.Body, &e) != nil || e.Validate() != nil || e.ID() != t.ID || s.schemas.Check(t.Body) != nil:
 		return http.StatusUnprocessableEntity
 	}
 	return 0

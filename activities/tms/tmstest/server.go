@@ -24,6 +24,8 @@ type TMS struct {
 	OnRequest func(tms.Request)
 	// Carrier gives the freight to a carrier where the request names none.
 	Carrier func(tms.NewRequest) freight.CarrierCode
+	// Unnumbered: it gives no PRO numbers.
+	Unnumbered bool
 	// Tracking gives the freight's parcels their numbers; nil: they have none.
 	Tracking func(tms.NewRequest) []string
 	// Now is its clock; nil: the machine's.
@@ -124,6 +126,9 @@ func (t *TMS) add(n tms.NewRequest) (tms.Request, error) {
 	}
 	i := len(t.requests) + 1
 	q := &tms.Request{ID: fmt.Sprintf("T%06d", i), Status: tms.StatusRequested, Since: t.now(), PRO: fmt.Sprintf("PRO%07d", 7_000_000+i), NewRequest: n}
+	if t.Unnumbered {
+		q.PRO = ""
+	}
 	if t.Tracking != nil {
 		q.Tracking = t.Tracking(n)
 	}

@@ -31,8 +31,9 @@ type explanation struct {
 	Surprise string `json:"surprise,omitzero"`
 }
 
-// SchemaID is where the schema of an event type is published.
-func SchemaID(eventType string) string { return "urn:waybill:schema:" + eventType }
+// SchemaID is the id of a schema by its name, that of what partners tell us being the event's type: it is published under
+// it, as /v1/schemas/NAME.json.
+func SchemaID(name string) string { return "urn:waybill:schema:" + name }
 
 // JSON is the scan as a canonical event on one line; with explain it also says how it came about, which is for people
 // and no part of the event.

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) exception() *cobra.Command {
-	return console.Group("exception", "See and resolve what shipments cannot go past alone, and what no shipment took", a.exceptionList(), a.exceptionShow(), a.exceptionResolve(), a.exceptionAssign(), a.exceptionDiscard())
+	return console.Group("exception", "See and resolve what shipments cannot go past alone, and what no shipment took", a.exceptionList(), a.exceptionShow(), a.exceptionResolve(), a.exceptionSupply(), a.exceptionAssign(), a.exceptionDiscard())
 }
 
 func (a *app) exceptionList() *cobra.Command {

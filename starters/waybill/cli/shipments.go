@@ -37,6 +37,7 @@ type listed struct {
 func (a *app) list() *cobra.Command {
 	var stage freight.Stage
 	var exception freight.ExceptionKind
+	var promise freight.SLAState
 	var customer, carrier string
 	var all bool
 	var limit int
@@ -47,9 +48,13 @@ func (a *app) list() *cobra.Command {
 				return err
 			}
 			q := []string{"WorkflowType = 'Shipment'"}
+			if kind := endangered[promise]; kind != "" {
+				q, promise = append(q, protocol.ExceptionsAttribute.GetName()+" = "+quote(string(kind))), ""
+			}
 			for _, f := range []struct{ name, value string }{
 				{protocol.CustomerAttribute.GetName(), customer},
 				{protocol.CarrierAttribute.GetName(), carrier}, {protocol.ExceptionsAttribute.GetName(), string(exception)},
+				{protocol.PromiseAttribute.GetName(), string(promise)},
 			} {
 				if f.value != "" {
 					q = append(q, f.name+" = "+quote(f.value))
@@ -66,12 +71,16 @@ func (a *app) list() *cobra.Command {
 	}
 	console.Choice(c, &stage, "stage", "only in this stage", freight.Stages())
 	console.Choice(c, &exception, "exception", "only with this exception open", freight.ExceptionKinds())
+	console.Choice(c, &promise, "promise", "only those whose promise to the customer stands so", []freight.SLAState{freight.Unknown, freight.AtRisk, freight.Late})
 	console.Limit(c, &limit, listLimit)
 	c.Flags().StringVar(&customer, "customer", "", "only of this customer")
 	c.Flags().StringVar(&carrier, "carrier", "", "only with this carrier")
 	c.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return c
 }
+
+// endangered are the exceptions by which shipments are found whose promise stands so; one that is unknown has none.
+var endangered = map[freight.SLAState]freight.ExceptionKind{freight.AtRisk: freight.DeliveryAtRisk, freight.Late: freight.DeliveryOverdue}
 
 // inStage selects the shipments in a stage. That one is closed its workflow says by being complete: its last stage may be
 // any before.

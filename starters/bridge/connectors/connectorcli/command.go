@@ -161,7 +161,7 @@ func (a *app) printRows(rows []row) {
 
 func (a *app) events() *cobra.Command {
 	return &cobra.Command{
-		Use: "events [TYPE]", Short: "List the types of canonical events, or print the JSON Schema of one", Args: cobra.MaximumNArgs(1),
+		Use: "events [NAME]", Short: "List the schemas of events, those that partners tell us and those that subscribers are told, or print one", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			es, err := bridge.EventSchemas()
 			if err != nil {
@@ -170,13 +170,13 @@ func (a *app) events() *cobra.Command {
 			if len(args) == 0 {
 				return a.Show(es, func() {
 					for _, e := range es {
-						a.Print("%s\tversion %d\t%s", e.Type, e.Version, e.ID)
+						a.Print("%s\tversion %d\t%s\t%s", e.Name, e.Version, teller(e), e.ID)
 					}
 				})
 			}
-			i := slices.IndexFunc(es, func(e bridge.EventSchema) bool { return e.Type == args[0] })
+			i := slices.IndexFunc(es, func(e bridge.EventSchema) bool { return e.Name == args[0] })
 			if i < 0 {
-				return fmt.Errorf("there is no type %s: see waybill connector events", args[0])
+				return fmt.Errorf("there is no schema %s: see waybill connector events", args[0])
 			}
 			var b bytes.Buffer
 			if err := json.Indent(&b, es[i].Schema, "", "  "); err != nil {
@@ -186,4 +186,12 @@ func (a *app) events() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// teller says who tells an event to whom.
+func teller(e bridge.EventSchema) string {
+	if e.Told {
+		return "we tell subscribers"
+	}
+	return "partners tell us"
 }

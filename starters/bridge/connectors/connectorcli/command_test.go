@@ -245,12 +245,16 @@ func TestListNamesWhoAnswersForEachConnector(t *testing.T) {
 
 func TestEventsPrintsTheSchemaOfAType(t *testing.T) {
 	out, _, err := waybill(t, "", "events")
-	if err != nil || !strings.Contains(out, connectors.MilestoneType+"\tversion 1") || !strings.Contains(out, connectors.ChargesType) {
+	if err != nil || !strings.Contains(out, connectors.MilestoneType+"\tversion 1\tpartners tell us") || !strings.Contains(out, connectors.ChargesType) || !strings.Contains(out, "told/com.waybill.shipment.invoice_paid.v1\tversion 1\twe tell subscribers") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, _, err = waybill(t, "", "events", connectors.ChargesType)
 	var schema map[string]any
 	if err != nil || json.Unmarshal([]byte(out), &schema) != nil || schema["$id"] != "urn:waybill:schema:"+connectors.ChargesType {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, _, err = waybill(t, "", "events", "told/"+connectors.MilestoneType)
+	if err != nil || json.Unmarshal([]byte(out), &schema) != nil || schema["$id"] != "urn:waybill:schema:told/"+connectors.MilestoneType {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if _, _, err := waybill(t, "", "events", "com.waybill.nothing.v9"); err == nil || !strings.Contains(err.Error(), "com.waybill.nothing.v9") {
