@@ -153,7 +153,7 @@ const (
 	// is far longer: a posting may take 100 s.
 	silent = 3 * time.Second
 	// shutWithin is how long after the beginning of a call that is not answered the guard is shut.
-	shutWithin = 4500 * time.Millisecond
+	shutWithin = 4 * time.Second
 )
 
 var errSilent = fmt.Errorf("no answer within %s, and none to a probe", silent)
@@ -329,21 +329,20 @@ func (g *Guard) tell(to string, state float64) {
 	}
 }
 
-// probeUntilBack asks again and again; the breaker closes with the first success.
+// probeUntilBack asks again and again; the breaker closes with the first success. Its own pause after a probe that failed
+// is over with the pause here.
 func (g *Guard) probeUntilBack(back <-chan struct{}) {
-	t := time.NewTicker(g.o.Every)
-	defer t.Stop()
 	for {
 		select {
 		case <-g.ctx.Done():
 			return
 		case <-back:
 			return
-		case <-t.C:
+		case <-time.After(g.o.Every):
 		}
 		done, shut := g.breaker.Allow()
 		if shut != nil {
-			continue // its own pause is not over yet
+			continue // another call tries it
 		}
 		done(g.probe(probeWithin))
 	}

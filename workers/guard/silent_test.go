@@ -114,7 +114,7 @@ func TestSystemThatFallsSilentUnderACallIsFoundOutToo(t *testing.T) {
 func TestSystemThatAnswersCallsIsNotDownThoughItLetsTheProbeWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guard.New(t.Context(), guard.Options{System: "Odoo", Log: zap.NewNop(), Probe: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }})
-		call := guard.Around(g, func(context.Context, int) (int, error) { <-time.After(4 * time.Second); return 1, nil })
+		call := guard.Around(g, func(context.Context, int) (int, error) { <-time.After(3500 * time.Millisecond); return 1, nil })
 		for range 20 {
 			if _, err := call(t.Context(), 1); err != nil || !g.Passes() {
 				t.Fatal("a system that answers each call was taken for down", err)
