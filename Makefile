@@ -48,7 +48,7 @@ chaos: ## fail everything that can fail, then check every invoice: SEED=1 SHIPME
 	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) $(if $(filter postgres,$(STORE)),env POSTGRES_SCRIPT=deploy/postgres.sh) go run ./starters/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
 		--seeds starters/waybill-chaos/testdata/seeds.txt $(if $(filter postgres,$(STORE)),--store "$$(deploy/postgres.sh up)") $(ARGS)
 
-outage: ## the billing engine is down for ten minutes: nothing is tried for nothing, and all goes on at once; ARGS="--span 3m"
+outage: ## the billing engine is down for ten minutes: nothing is tried for nothing, and all goes on at once; ARGS="--span 3m --hang"
 	@deploy/temporal.sh >/dev/null
 	@env -u ODOO_URL go run ./starters/waybill-chaos outage $(ARGS)
 

@@ -34,6 +34,7 @@ type Config struct {
 	Tenders     []Tenders    `mapstructure:"tenders"`
 	Silence     Silence      `mapstructure:"silence"`
 	Queues      []Queue      `mapstructure:"queues"`
+	Worker      Worker       `mapstructure:"worker"`
 	Policies    File         `mapstructure:"policies"`
 	Targets     []Target     `mapstructure:"targets"`
 	Routing     File         `mapstructure:"routing"`
@@ -187,7 +188,20 @@ type Relay struct {
 	UnmatchedAfter time.Duration `mapstructure:"unmatched_after"`
 }
 
-// Queue limits a task queue: per second for all workers together, at a time for each.
+// Worker is what one worker holds in memory and keeps open to Temporal.
+type Worker struct {
+	// CachedStories is how many stories stay in memory between their steps; one more puts out the one that has rested
+	// longest, whose next step first replays its history. The SDK's default of 10,000 would be a gigabyte, at 102 MB for
+	// 1,000 that wait.
+	CachedStories int `mapstructure:"cached_stories"`
+	// StoryPollers and ActivityPollers are how many calls are open to Temporal that wait for work, for stories and for
+	// each queue of activities: as many tasks as can be on their way at once. The SDK's default is 2 each.
+	StoryPollers    int `mapstructure:"story_pollers"`
+	ActivityPollers int `mapstructure:"activity_pollers"`
+}
+
+// Queue limits a task queue: per second for all workers together, at a time for each. Steps of stories, the queue
+// waybill, have no rate: what they ask for has.
 type Queue struct {
 	Name        string  `mapstructure:"name"`
 	PerSecond   float64 `mapstructure:"per_second"`
@@ -231,7 +245,7 @@ var defaults = map[string]any{
 	"odoo.timeout": "100s", "odoo.max_connections": 8, "odoo.freight_product": "WAYBILL-FREIGHT", "odoo.zone": "UTC", "odoo.released_since": "", "odoo.scan_every": "10s", "odoo.owner": "", "odoo.contact": "",
 	"billing.url": "", "billing.token": "", "billing.timeout": "20s", "billing.owner": "", "billing.contact": "", "tms.url": "", "tms.token": "", "tms.timeout": "20s", "tms.owner": "", "tms.contact": "",
 	"finance.url": "", "finance.token": "", "finance.timeout": "20s", "finance.owner": "", "finance.contact": "",
-	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "tenders": []any{}, "silence.after": "0s", "queues": []any{},
+	"bridge.listen": "127.0.0.1:8480", "bridge.tls.cert_file": "", "bridge.tls.key_file": "", "bridge.max_connections": 1000, "bridge.drain": "5s", "bridge.metrics_listen": "", "bridge.hint_token": "", "bridge.proxies": []any{}, "connectors.folder": "", "connectors.look_every": "10s", "connectors.tests": false, "bridge.sources": []any{}, "relay.idle": "250ms", "relay.gather": "200ms", "relay.unmatched_after": "1h", "pull": []any{}, "tenders": []any{}, "silence.after": "0s", "queues": []any{}, "worker.cached_stories": 2000, "worker.story_pollers": 2, "worker.activity_pollers": 2,
 	"policies.file": "", "targets": []any{}, "routing.file": "", "approvers": []any{}, "subscribers": []any{}, "codec.key_file": "", "metrics.listen": "127.0.0.1:9480", "log.level": "info", "log.format": "json",
 }
 
@@ -330,8 +344,17 @@ func (c *Config) checkQueues(f *faults) {
 		f.want(ok, key+".name", q.Name, "one of "+strings.Join(names, ", ")+", once")
 		delete(known, q.Name)
 		f.want(q.PerSecond >= 0 && q.PerSecond <= 10_000, key+".per_second", fmt.Sprint(q.PerSecond), "0 for no limit, to 10000")
-		f.want(q.Concurrency >= 1 && q.Concurrency <= 1000, key+".concurrency", fmt.Sprint(q.Concurrency), "1 to 1000")
+		f.want(q.Name != protocol.QueueStories || q.PerSecond == 0, key+".per_second", fmt.Sprint(q.PerSecond), "0: steps of stories have no rate; give one to the queues of what they call")
+		least := 1
+		if q.Name == protocol.QueueStories {
+			least = 2 // the SDK takes no single one
+		}
+		f.want(q.Concurrency >= least && q.Concurrency <= 1000, key+".concurrency", fmt.Sprint(q.Concurrency), fmt.Sprintf("%d to 1000", least))
 	}
+	w := c.Worker
+	f.want(w.CachedStories >= 2 && w.CachedStories <= 100_000, "worker.cached_stories", fmt.Sprint(w.CachedStories), "2 to 100000: about 0.1 MB each")
+	f.want(w.StoryPollers >= 2 && w.StoryPollers <= 100, "worker.story_pollers", fmt.Sprint(w.StoryPollers), "2 to 100")
+	f.want(w.ActivityPollers >= 1 && w.ActivityPollers <= 100, "worker.activity_pollers", fmt.Sprint(w.ActivityPollers), "1 to 100")
 }
 
 func (c *Config) checkStore(f *faults) {
@@ -428,11 +451,13 @@ func Addresses(text string) (netip.Prefix, error) {
 
 // DefaultQueues are the limits of each task queue where the configuration has none: few at a time for Odoo, which
 // serves about four callers well on two cores. Two postings at a time are the most beside which a person's page in Odoo
-// stays within twice its idle time there: docs/figures.md has the curve.
+// stays within twice its idle time there: docs/figures.md has the curve. At a time is what each worker does; the rate of
+// posting is that of all of them together, so that more workers cannot take Odoo from people. An invoice takes two of it:
+// what may be billed, and the posting.
 func DefaultQueues() map[string]Queue {
 	qs := map[string]Queue{}
 	for _, q := range []Queue{
-		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 0, 2}, {protocol.QueueBilling, 0, 8},
+		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 4, 2}, {protocol.QueueBilling, 0, 8},
 		{protocol.QueueTMS, 0, 8}, {protocol.QueueWMS, 0, 8}, {protocol.QueueFinance, 0, 8}, {protocol.QueueRecord, 0, 8},
 	} {
 		qs[q.Name] = q

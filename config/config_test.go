@@ -127,6 +127,9 @@ func TestExampleMeansWhatItSays(t *testing.T) {
 	if q := c.Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 4 {
 		t.Errorf("%+v", q)
 	}
+	if q := load(t, "").Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 4 {
+		t.Errorf("by default posting is %+v: more workers would take Odoo from people", q)
+	}
 	if q := c.Queue("billing"); q.Concurrency != 8 {
 		t.Errorf("a queue that is not listed: %+v", q)
 	}
@@ -193,6 +196,8 @@ queues:
   - {name: billing, concurrency: 1.5, per_second: .inf}
   - {name: tms, concurrency: 1}
   - {name: tms, concurrency: 1}
+  - {name: waybill, concurrency: 1, per_second: 5}
+worker: {cached_stories: 0, story_pollers: 1, activity_pollers: 0}
 approvers:
   - {id: "a|b", public_key: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, limit: 500, cumulative: 1.00 EUR}
   - {id: ann, public_key: short, limit: 5.00 USD, cumulative: 9.00 EUR, role: boss}
@@ -212,6 +217,8 @@ log: {level: loud, format: xml}
 		`$F: billing.url: "ftp://b": want an http or https URL`, `$F: tms.url: "https://tms?x=1"`, `$F: tms.token: "": want a token, file:PATH or env:NAME`, `$F: tms.timeout: "3m0s": want a duration from 1s to 2m0s`,
 		`$F: relay.idle: "1ms": want a duration from 10ms to 1m0s`,
 		`$F: queues[0].name: "odoo-past": want one of billing, finance, odoo-post, odoo-status, record, tms, waybill, wms, once`, `$F: queues[0].concurrency: "0": want 1 to 1000`, `$F: queues[3].name: "tms": want one of`,
+		`$F: queues[4].per_second: "5": want 0: steps of stories have no rate`, `$F: queues[4].concurrency: "1": want 2 to 1000`,
+		`$F: worker.cached_stories: "0": want 2 to 100000`, `$F: worker.story_pollers: "1": want 2 to 100`, `$F: worker.activity_pollers: "0": want 1 to 100`,
 		`$F: policies.file: "": want the path`,
 		`$F: approvers[0].id: "a|b": want an id of its own without '|'`, `AAAA": want the 43 characters that waybill approver keygen prints: it is a weak key`, `$F: approvers[0].cumulative`,
 		`$F: approvers[1].public_key: "short": want the 43 characters that waybill approver keygen prints: it is not 43 characters of base64url`, `$F: approvers[1].cumulative: "9.00 EUR": want an amount over zero in the currency of limit`,

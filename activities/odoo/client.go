@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"waybill/internal/partner"
 	"waybill/workflows/freight"
 )
 
@@ -197,7 +198,7 @@ func (c *Client) rpc(ctx context.Context, service, method string, params []any) 
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &statusError{resp.StatusCode, retryAfter(resp.Header.Get("Retry-After")), resp.Header.Get("Location")}
+		return nil, &statusError{resp.StatusCode, partner.RetryAfter(resp.Header.Get("Retry-After"), time.Now()), resp.Header.Get("Location")}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))
 	if err != nil {
@@ -224,14 +225,4 @@ func (e *statusError) Error() string {
 		return fmt.Sprintf("HTTP %d to %s: configure that as Odoo's URL", e.code, e.location)
 	}
 	return "HTTP " + strconv.Itoa(e.code)
-}
-
-func retryAfter(h string) time.Duration {
-	if n, err := strconv.Atoi(h); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(h); err == nil {
-		return max(time.Until(t), 0)
-	}
-	return 0
 }

@@ -161,6 +161,15 @@ func TestWhatLoadSaysInMessagesHasItsClassToo(t *testing.T) {
 	}
 }
 
+// TestAbsurdRetryAfterIsHeldToAQuarterOfAnHour, also one that no duration holds.
+func TestAbsurdRetryAfterIsHeldToAQuarterOfAnHour(t *testing.T) {
+	_, err := (&odoo.Status{Odoo: answering(t, status(503, "Retry-After", "99999999999"))}).UpdateStatus(t.Context(), protocol.StatusUpdate{})
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) || app.NextRetryDelay() != 15*time.Minute {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRetryAfterIsPassedOn(t *testing.T) {
 	_, err := (&odoo.Status{Odoo: answering(t, status(503, "Retry-After", "7"))}).UpdateStatus(t.Context(), protocol.StatusUpdate{})
 	var app *temporal.ApplicationError

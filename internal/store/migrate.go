@@ -27,7 +27,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	sources := p.ListSources()
 	want := sources[len(sources)-1].Version
-	have, err := s.version(ctx)
+	have, err := s.Version(ctx)
 	if err != nil || have >= want {
 		return err
 	}
@@ -36,7 +36,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return wrap("open", err)
 	}
 	if !may {
-		return fmt.Errorf("store: the tables are at version %d, this binary needs %d, and this user may not change them: open the store once as their owner, with waybill-admin", have, want)
+		return fmt.Errorf("store: the tables are at version %d, this binary needs %d, and this user may not change them: run waybill-admin store migrate as their owner", have, want)
 	}
 	return s.alone(ctx, func() error {
 		if _, err := p.Up(ctx); err != nil {
@@ -76,8 +76,8 @@ func (s *Store) provider(ctx context.Context) (*goose.Provider, error) {
 	return goose.NewProvider(s.dialect.goose, s.write, files, options...)
 }
 
-// version is that of the tables; 0 where there are none.
-func (s *Store) version(ctx context.Context) (v int64, err error) {
+// Version is that of the tables; 0 where there are none.
+func (s *Store) Version(ctx context.Context) (v int64, err error) {
 	var tables int
 	if err := s.read.QueryRowContext(ctx, s.dialect.hasVersions).Scan(&tables); err != nil || tables == 0 {
 		return 0, wrap("open", err)

@@ -22,7 +22,11 @@ const (
 // workerTables are the tables in which a worker may change and delete rows: all but the audit trail and the versions.
 var workerTables = []string{"inbox", "scans", "documents", "outbox", "refs", "unmatched_refs", "views", "payments", "finals", "used", "audit_heads", "events", "event_heads", "notifications", "subscribers", "pulls", "heard", "paces"}
 
-// Grant gives a role these rights and takes all others to our tables from it; again changes nothing. The store must
+// AllRights are the rights there are.
+func AllRights() []Rights { return []Rights{BridgeRights, WorkerRights} }
+
+// Grant gives a role these rights and takes all others to our tables from it; again changes nothing. A migration may add
+// tables, which are granted by the next Grant. The store must
 // be open as the owner of the tables, and the role exist: its password is between the role and the database. It
 // refuses a role that would keep more, as a superuser does.
 func (s *Store) Grant(ctx context.Context, rights Rights, role string) error {

@@ -62,6 +62,7 @@ bridge:
     - {name: carrier, owner: demo, secrets: ["env:DEMO_CARRIER_SECRET"], documents: true}
 {{range .Sources}}    - {{.}}
 {{end}}relay: {{.Relay}}
+queues: [{name: odoo-post, per_second: 0, concurrency: 2}] # nobody's pages wait for what is posted
 policies: {file: "{{.Dir}}/policies.yaml"}
 approvers: [{id: ann, name: Ann, public_key: "{{.Public}}", limit: 500.00 USD, cumulative: 1000000.00 USD}]
 {{.More}}

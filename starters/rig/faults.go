@@ -16,6 +16,7 @@ type Fault struct {
 	Lose  bool          // the partner does it, and the reply is lost
 	Late  time.Duration // the caller is cut off at once, and the partner does it so much later
 	Slow  time.Duration // the call waits so long first
+	Hang  bool          // the call is taken and not answered; it breaks off when the rule changes, as of a partner that is started anew
 	Code  int           // the partner answers so instead, where it is not 0
 	After string        // Retry-After with Code
 }
@@ -24,20 +25,25 @@ type Fault struct {
 type Faults struct {
 	next http.Handler
 
-	mu   sync.Mutex
-	rule func(*http.Request) Fault
-	hurt int
-	seen int
+	mu      sync.Mutex
+	rule    func(*http.Request) Fault
+	changed chan struct{} // closed when another rule is set
+	hurt    int
+	seen    int
 }
 
 // NewFaults stands before a partner; without a rule nothing goes wrong.
-func NewFaults(next http.Handler) *Faults { return &Faults{next: next} }
+func NewFaults(next http.Handler) *Faults {
+	return &Faults{next: next, changed: make(chan struct{})}
+}
 
 // Rule sets what goes wrong from now on; nil for nothing. It is called for one call at a time.
 func (f *Faults) Rule(rule func(*http.Request) Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rule = rule
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 // Counts are the calls seen, and those that something was done to.
@@ -47,7 +53,7 @@ func (f *Faults) Counts() (seen, hurt int) {
 	return f.seen, f.hurt
 }
 
-func (f *Faults) decide(r *http.Request) (bad Fault) {
+func (f *Faults) decide(r *http.Request) (bad Fault, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen++
@@ -57,7 +63,7 @@ func (f *Faults) decide(r *http.Request) (bad Fault) {
 	if bad != (Fault{}) {
 		f.hurt++
 	}
-	return bad
+	return bad, f.changed
 }
 
 // unheard passes a request on whose caller has gone. A proxy behind that breaks off does so by a panic, which here ends
@@ -72,7 +78,7 @@ func (f *Faults) unheard(r *http.Request) {
 }
 
 func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	bad := f.decide(r)
+	bad, changed := f.decide(r)
 	if bad.Slow > 0 || bad.Late > 0 {
 		if r = f.whole(r); r == nil {
 			panic(http.ErrAbortHandler)
@@ -82,6 +88,9 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case bad.Late > 0:
 		time.AfterFunc(bad.Late, func() { f.unheard(r) })
+		panic(http.ErrAbortHandler)
+	case bad.Hang:
+		hang(r, changed)
 		panic(http.ErrAbortHandler)
 	case bad.Cut:
 		panic(http.ErrAbortHandler)
@@ -95,6 +104,15 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	default:
 		f.next.ServeHTTP(w, r)
+	}
+}
+
+// hang takes a call, and keeps it until its caller has gone or the rule is another.
+func hang(r *http.Request, changed <-chan struct{}) {
+	_, _ = io.Copy(io.Discard, r.Body) // only who has read all hears of a caller that goes
+	select {
+	case <-r.Context().Done():
+	case <-changed:
 	}
 }
 

@@ -34,7 +34,7 @@ type Options struct {
 	Dir     string                        // where the run keeps its files; emptied at the start
 	Workers int                           // worker processes; 0: 1
 	Bridges int                           // bridge processes; 0: 1
-	Store   string                        // URL of the store; "": a SQLite file in Dir
+	Store   string                        // URL of the store; "": a SQLite file in Dir. Of PostgreSQL its owner's: workers and bridges have roles of their own
 	Tags    string                        // build tags of the binaries
 	Relay   string                        // the relay section of the configuration; "": as below
 	Quiet   time.Duration                 // from paid to closed; 0: 2 s
@@ -80,6 +80,7 @@ type House struct {
 	logs    *os.File
 	servers []*http.Server
 	lines   lines
+	roles   roles
 }
 
 // Open builds and starts everything. What it started before it failed is stopped again.
@@ -243,6 +244,9 @@ func (h *House) startProcesses(ctx context.Context) (err error) {
 	if h.Store, err = store.Open(ctx, h.lines.StoreURL); err != nil {
 		return err
 	}
+	if err := h.grantRoles(ctx); err != nil {
+		return err
+	}
 	for i := range max(h.o.Workers, 1) {
 		h.AddWorker(i)
 	}
@@ -261,7 +265,7 @@ func (h *House) startProcesses(ctx context.Context) (err error) {
 func (h *House) AddWorker(i int) *Process {
 	listen := fmt.Sprintf("127.0.0.1:%d", h.port(9480+i))
 	h.Metrics = append(h.Metrics, listen)
-	env := append(append([]string{}, h.env...), "WAYBILL_METRICS_LISTEN="+listen, "TEMPORAL_ADDRESS="+h.ToWorker.Address)
+	env := h.environment(h.roles.worker, "WAYBILL_METRICS_LISTEN="+listen, "TEMPORAL_ADDRESS="+h.ToWorker.Address)
 	p := &Process{Name: fmt.Sprintf("worker %d", i+1), path: filepath.Join(h.Bin, "waybill-worker"), env: env, log: h.logs}
 	h.Workers = append(h.Workers, p)
 	return p
@@ -270,7 +274,7 @@ func (h *House) AddWorker(i int) *Process {
 func (h *House) addBridge(i int) {
 	listen := fmt.Sprintf("127.0.0.1:%d", h.port(8480+i))
 	h.bridges = append(h.bridges, listen)
-	env := append(append([]string{}, h.env...), "WAYBILL_BRIDGE_LISTEN="+listen)
+	env := h.environment(h.roles.bridge, "WAYBILL_BRIDGE_LISTEN="+listen)
 	h.Bridges = append(h.Bridges, &Process{Name: fmt.Sprintf("bridge %d", i+1), path: filepath.Join(h.Bin, "waybill-bridge"), env: env, log: h.logs})
 }
 
@@ -364,6 +368,7 @@ func (h *House) Close() {
 	if h.Store != nil {
 		_ = h.Store.Close()
 	}
+	h.dropRoles()
 	if h.logs != nil {
 		_ = h.logs.Close()
 	}

@@ -52,12 +52,14 @@ var scenarios = []scenario{
 	{processes, "temporal-part", "the network between workers and Temporal parts", (*nemesis).temporalPart, nil},
 	{partners, "odoo-kill", "SIGKILL of Odoo", (*nemesis).odooKill, func(w *world) bool { return os.Getenv("ODOO_SCRIPT") != "" && w.h.Real }},
 	{partners, "odoo-down", "Odoo's connections are cut", (*nemesis).odooDown, nil},
+	{partners, "odoo-hang", "Odoo takes every call and answers none", (*nemesis).odooHang, nil},
 	{partners, "odoo-lost", "a third of Odoo's replies are lost after it has committed", (*nemesis).odooLost, nil},
 	{partners, "odoo-late", "callers of Odoo are cut off, and what they asked for is done seconds later", (*nemesis).odooLate, nil},
 	{partners, "odoo-slow", "Odoo takes seconds for each call", (*nemesis).odooSlow, nil},
 	{partners, "odoo-busy", "Odoo answers 429 and 503 with Retry-After", (*nemesis).odooBusy, nil},
 	{partners, "billing-flap", "the billing engine fails every other call", (*nemesis).billingFlap, nil},
 	{partners, "billing-down", "the billing engine is down", (*nemesis).billingDown, nil},
+	{partners, "partner-hang", "billing engine, TMS or finance platform takes every call and answers none", (*nemesis).partnerHang, nil},
 	{partners, "partners-lost", "a third of the partners' replies are lost after they have done it", (*nemesis).partnersLost, nil},
 	{processes, "store-locked", "another process holds the store's only writer", (*nemesis).storeLocked, func(w *world) bool { return w.sqlite() }},
 	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, func(w *world) bool { return !w.sqlite() && canPostgres() }},
@@ -227,20 +229,30 @@ const (
 	shutWithin  = 5 * time.Second
 	probeEvery  = 2 * time.Second
 	firstCalls  = 4
+	hungCalls   = 8 // until a queue knows, as many are under way as it has at a time
 	guardsOdoo  = 2 // one a user
 	guardsOther = 1
 )
 
 // down cuts every call to a system, and sees that the workers stop calling it.
 func (n *nemesis) down(ctx context.Context, system string, guards int, f *rig.Faults) error {
-	f.Rule(func(*http.Request) rig.Fault { return rig.Fault{Cut: true} })
+	return n.away(ctx, system, guards, firstCalls, f, rig.Fault{Cut: true})
+}
+
+// hung lets a system answer nothing, and sees that the workers stop calling it though no call fails.
+func (n *nemesis) hung(ctx context.Context, system string, guards int, f *rig.Faults) error {
+	return n.away(ctx, system, guards, hungCalls, f, rig.Fault{Hang: true})
+}
+
+func (n *nemesis) away(ctx context.Context, system string, guards, first int, f *rig.Faults, fault rig.Fault) error {
+	f.Rule(func(*http.Request) rig.Fault { return fault })
 	defer f.Rule(nil)
 	pause(ctx, shutWithin)
 	_, before := f.Counts()
 	restarts, span := n.restarts.Load(), n.between(4000, 10_000)
 	pause(ctx, span)
 	_, after := f.Counts()
-	most := len(n.h.Workers) * guards * (int(span/probeEvery) + firstCalls)
+	most := len(n.h.Workers) * guards * (int(span/probeEvery) + first)
 	if calls := after - before; calls > most && n.restarts.Load() == restarts { // a worker that starts has to find out for itself
 		n.violated("breaker", fmt.Sprintf("%s was down, and %d calls reached it in %s; its probes are at most %d", system, calls, span.Round(time.Second), most))
 	}
@@ -249,6 +261,17 @@ func (n *nemesis) down(ctx context.Context, system string, guards int, f *rig.Fa
 
 func (n *nemesis) odooDown(ctx context.Context) error {
 	return n.down(ctx, "Odoo", guardsOdoo, n.h.OdooFaults)
+}
+
+func (n *nemesis) odooHang(ctx context.Context) error {
+	return n.hung(ctx, "Odoo", guardsOdoo, n.h.OdooFaults)
+}
+
+// partnerHang lets one partner answer nothing, which the seed chooses.
+func (n *nemesis) partnerHang(ctx context.Context) error {
+	which := n.rng.IntN(3)
+	name := []string{"the billing engine", "the TMS", "the finance platform"}[which]
+	return n.hung(ctx, name, guardsOther, []*rig.Faults{n.h.BillingFaults, n.h.TMSFaults, n.h.FinanceFaults}[which])
 }
 
 func (n *nemesis) odooLost(ctx context.Context) error {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,9 +27,10 @@ type outage struct {
 	h *rig.House
 	s *script.Show
 
+	Hang       bool          // it answers nothing, instead of cutting every call
 	Span       time.Duration // how long it was down
-	Opened     time.Duration // from the first call that failed until the worker that made it had stopped calling
-	Learned    int           // calls that failed before every worker had stopped: each finds out for itself
+	Opened     time.Duration // from the first call that failed, or was not answered, until the worker that made it had stopped calling
+	Learned    int           // such calls before every worker had stopped: each finds out for itself
 	Calls      int           // reached the partner while every worker had stopped
 	Probes     int           // of them, as the workers count
 	Waiting    int           // activities that waited for the partner at the end
@@ -46,30 +49,32 @@ const settled = 45 * time.Second
 func outageCommand() *cobra.Command {
 	o := options{}
 	var span time.Duration
+	var hang bool
 	c := &cobra.Command{
 		Use: "outage", Short: "Take the billing engine down for long, and see that nothing is tried for nothing and all goes on at once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if span < 2*settled {
 				return fmt.Errorf("--span %s: want %s or more, so that there is something to see", span, 2*settled)
 			}
-			return suffer(cmd.Context(), o, span)
+			return suffer(cmd.Context(), o, span, hang)
 		},
 	}
 	f := c.Flags()
 	f.DurationVar(&span, "span", 10*time.Minute, "how long it is down")
+	f.BoolVar(&hang, "hang", false, "it takes every call and answers none, instead of cutting it")
 	f.IntVar(&o.shipments, "shipments", 30, "how many shipments")
 	f.StringVar(&o.dir, "dir", "var/outage", "where the run keeps its files; emptied at the start")
 	return c
 }
 
 // suffer plays clean shipments through an outage that begins with the first of them.
-func suffer(ctx context.Context, o options, span time.Duration) error {
+func suffer(ctx context.Context, o options, span time.Duration, hang bool) error {
 	h, err := rig.Open(ctx, rig.Options{Dir: o.dir, Workers: 2, Say: say})
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	u := &outage{h: h, Span: span, s: script.New(h, script.Options{Seed: 1, Shipments: o.shipments, Situations: []script.Situation{script.CleanSpread, script.CleanBurst}, Orders: span / time.Duration(4*o.shipments), Patience: span + 5*time.Minute})}
+	u := &outage{h: h, Hang: hang, Span: span, s: script.New(h, script.Options{Seed: 1, Shipments: o.shipments, Situations: []script.Situation{script.CleanSpread, script.CleanBurst}, Orders: span / time.Duration(4*o.shipments), Patience: span + 5*time.Minute})}
 	played := make(chan error, 1)
 	go func() { played <- u.s.Play(ctx) }()
 	if err := u.run(ctx); err != nil {
@@ -99,15 +104,23 @@ func (u *outage) violated(format string, args ...any) {
 // run cuts the partner off, looks, and lets it come back.
 func (u *outage) run(ctx context.Context) error {
 	cut := time.Now()
-	u.h.BillingFaults.Rule(func(*http.Request) rig.Fault { return rig.Fault{Cut: true} })
+	var first time.Time
+	u.h.BillingFaults.Rule(func(*http.Request) rig.Fault { // it is called for one call at a time
+		if first.IsZero() {
+			first = time.Now()
+		}
+		return rig.Fault{Cut: !u.Hang, Hang: u.Hang}
+	})
 	defer u.h.BillingFaults.Rule(nil)
 	say("the billing engine is down for %s", u.Span)
-	called := u.await(ctx, "the first call that fails", u.Span/2, func() bool { _, hurt := u.h.BillingFaults.Counts(); return hurt > 0 })
-	first := time.Now()
-	if err := errors.Join(called, u.await(ctx, "the breaker opens", shutWithin, func() bool { return u.breakers(ctx) > 0 })); err != nil {
+	called := u.await(ctx, "the first call", u.Span/2, func() bool { _, hurt := u.h.BillingFaults.Counts(); return hurt > 0 })
+	if err := errors.Join(called, u.await(ctx, "the breaker opens", looking, func() bool { return len(u.said("system_down")) > 0 })); err != nil {
 		u.violated("%v", err)
+		return nil
 	}
-	u.Opened = time.Since(first)
+	if u.Opened = u.said("system_down")[0].Sub(first); u.Opened > shutWithin {
+		u.violated("the breaker opened after %s, want %s", u.Opened, shutWithin)
+	}
 	if err := u.await(ctx, "every worker's breaker opens", u.Span/2, func() bool { return u.breakers(ctx) == len(u.h.Workers) }); err != nil {
 		u.violated("%v", err)
 	}
@@ -124,16 +137,42 @@ func (u *outage) run(ctx context.Context) error {
 	u.Calls, u.Probes, u.Waiting = u.calls()-calls, u.probes(ctx)-probes, len(after)
 	u.h.BillingFaults.Rule(nil)
 	back := time.Now()
-	if err := u.await(ctx, "every breaker closes", probeEvery+time.Second, func() bool { return u.breakers(ctx) == 0 }); err != nil {
+	if err := u.await(ctx, "every breaker closes", looking, func() bool { return u.breakers(ctx) == 0 }); err != nil {
 		u.violated("%v", err)
 	}
-	u.Resumed = time.Since(back)
+	for _, at := range u.said("system_back") {
+		u.Resumed = max(u.Resumed, at.Sub(back))
+	}
+	if u.Resumed > probeEvery+time.Second {
+		u.violated("the last breaker closed after %s, want %s", u.Resumed, probeEvery+time.Second)
+	}
 	u.judge(before, after)
 	return nil
 }
 
+// looking is how long it may take to see what the workers have long said: when they said it is what counts.
+const looking = 15 * time.Second
+
 func (u *outage) await(ctx context.Context, what string, within time.Duration, so func() bool) error {
 	return u.h.Await(ctx, what, within, func() (bool, error) { return so(), nil })
+}
+
+// said is when the workers said something of the partner, as their log has it.
+func (u *outage) said(event string) (at []time.Time) {
+	b, err := os.ReadFile(u.h.Logs())
+	if err != nil {
+		u.violated("%v", err)
+	}
+	for line := range bytes.Lines(b) {
+		var said struct {
+			TS          float64 // seconds, of the log; no amount
+			Msg, System string
+		}
+		if json.Unmarshal(line, &said) == nil && said.Msg == event && said.System == system {
+			at = append(at, time.UnixMicro(int64(said.TS*1e6)))
+		}
+	}
+	return at
 }
 
 // judge compares what was tried at the beginning and at the end.
@@ -214,7 +253,7 @@ func (u *outage) print(l *script.Ledger) {
 	t := table.NewWriter()
 	t.SetOutputMirror(os.Stdout)
 	for _, r := range []table.Row{
-		{"the billing engine was down for", u.Span}, {"from the first call that failed until its worker stopped calling", u.Opened.Round(time.Millisecond)}, {"calls that failed until both workers knew", u.Learned},
+		{"the billing engine was down for", u.Span}, {"from the first call until its worker stopped calling", u.Opened.Round(time.Millisecond)}, {"calls, in vain, until both workers knew", u.Learned},
 		{"calls that reached it from then on", u.Calls}, {"of them probes", u.Probes}, {"activities that waited at the end", u.Waiting},
 		{"of them tried again meanwhile", u.Attempted}, {"from its return until every worker called again", u.Resumed.Round(time.Millisecond)},
 		{"invoices posted, right to the cent", l.InvoicesPosted}, {"violations", len(u.Violations)},

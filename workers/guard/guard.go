@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -25,7 +26,6 @@ type Options struct {
 	Probe    func(context.Context) error // a cheap call that needs the same credentials and changes nothing
 	Failures uint32                      // failed calls in a row that shut it; 0: 5
 	Every    time.Duration               // between probes while it is shut; 0: 2 s
-	Longest  time.Duration               // the most that a partner's Retry-After may pause it; 0: 1 min
 	Log      *zap.Logger
 	Metrics  *Metrics // nil: none
 }
@@ -59,12 +59,14 @@ type Guard struct {
 	ctx     context.Context // ends its probes
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	mu        sync.Mutex
-	pass      chan struct{} // closed while calls pass
-	since     time.Time     // when it was shut
-	why       error         // the failure that shut it
-	until     time.Time     // as long as the partner asked us to wait
-	suspected bool          // a probe is under way because a call failed
+	mu       sync.Mutex
+	pass     chan struct{}        // closed while calls pass
+	since    time.Time            // when it was shut
+	why      error                // the failure that shut it
+	until    time.Time            // as long as the partner asked us to wait
+	doubts   []error              // why a probe is under way; none: there is none
+	answered time.Time            // when the system last answered a call
+	said     map[string]time.Time // what stood in the way of single calls, and when that was said
 }
 
 // New makes a guard that lets calls pass. Its probes end with the context.
@@ -75,10 +77,7 @@ func New(ctx context.Context, o Options) *Guard {
 	if o.Every == 0 {
 		o.Every = 2 * time.Second
 	}
-	if o.Longest == 0 {
-		o.Longest = time.Minute
-	}
-	g := &Guard{o: o, ctx: ctx, pass: make(chan struct{})}
+	g := &Guard{o: o, ctx: ctx, pass: make(chan struct{}), said: map[string]time.Time{}}
 	close(g.pass)
 	g.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: o.System, MaxRequests: 1, Timeout: o.Every / 2,
@@ -114,31 +113,98 @@ func (g *Guard) Wait(ctx context.Context) error {
 func (g *Guard) Passes() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return !g.shut() && !time.Now().Before(g.until)
+}
+
+// shut reports whether the system is down. The lock is held.
+func (g *Guard) shut() bool {
 	select {
 	case <-g.pass:
-		return !time.Now().Before(g.until)
-	default:
 		return false
+	default:
+		return true
 	}
 }
 
-// Report tells how a call went. That a system refuses for a reason shows that it is up.
-func (g *Guard) Report(err error) {
-	if err == nil {
-		g.note(nil, 1)
-		return
+// How soon, and how late, a call is made again that found the system down and does not wait here.
+const (
+	soonest = 10 * time.Second
+	latest  = 5 * time.Minute
+)
+
+// Away is how long a call that cannot pass, and does not wait here, had better stay away: as long as the partner asks
+// for, or as long again as the system has been down, 10 s to 5 min. Up to a fifth more keeps those apart that come
+// together. 0: calls pass.
+func (g *Guard) Away() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	wait := time.Until(g.until)
+	if g.shut() {
+		wait = max(wait, min(max(time.Since(g.since), soonest), latest))
 	}
-	switch protocol.FaultOf(err) {
-	case protocol.Transient, protocol.Ambiguous:
+	if wait <= 0 {
+		return 0
+	}
+	return wait + rand.N(wait/5+1)
+}
+
+const (
+	// silent is how long a call may be without an answer before a probe asks whether the system is there. Its own limit
+	// is far longer: a posting may take 100 s.
+	silent = 3 * time.Second
+	// shutWithin is how long after the beginning of a call that is not answered the guard is shut.
+	shutWithin = 4 * time.Second
+)
+
+var errSilent = fmt.Errorf("no answer within %s, and none to a probe", silent)
+
+// Begin tells that a call begins; what it returns takes how it went, once. Until then a probe asks every 3 s whether
+// the system is there: one that takes calls and never answers is found out long before a call fails.
+func (g *Guard) Begin(ctx context.Context) (ended func(error)) {
+	began, done := time.Now(), make(chan struct{})
+	unanswered := time.NewTicker(silent)
+	go func() {
+		for {
+			select {
+			case <-unanswered.C:
+				g.suspect(errSilent, began)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func(err error) {
+		unanswered.Stop()
+		close(done)
+		if !errors.Is(ctx.Err(), context.Canceled) { // a call that was called off tells nothing
+			g.report(err, began)
+		}
+	}
+}
+
+// report takes how a call went. That a system refuses for a reason shows that it is up.
+func (g *Guard) report(err error, began time.Time) {
+	switch fault := protocol.FaultOf(err); {
+	case err == nil:
+		g.heard()
+	case fault == protocol.Transient, fault == protocol.Ambiguous:
 		g.note(err, 1)
-		g.suspect(err)
-	case protocol.Configuration:
-		g.note(err, g.o.Failures) // wrong for one is wrong for all
-	case protocol.Throttled:
+		g.suspect(err, began)
+	case fault == protocol.Configuration:
+		g.suspect(err, began) // what is wrong for one may be right for all others: the probe says
+	case fault == protocol.Throttled:
 		g.hush(err)
 	default:
-		g.note(nil, 1)
+		g.heard()
 	}
+}
+
+// heard counts an answer.
+func (g *Guard) heard() {
+	g.mu.Lock()
+	g.answered = time.Now()
+	g.mu.Unlock()
+	g.note(nil, 1)
 }
 
 // note counts an outcome so many times.
@@ -157,43 +223,80 @@ func (g *Guard) note(err error, times uint32) {
 	}
 }
 
-// hush pauses calls for as long as the partner asks, within reason.
+// hush pauses calls for as long as the partner asks: the fault bounds it, for the call itself and for all others alike.
 func (g *Guard) hush(err error) {
 	var app *temporal.ApplicationError
-	if !errors.As(err, &app) || app.NextRetryDelay() <= 0 {
+	if !errors.As(err, &app) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if until := time.Now().Add(min(app.NextRetryDelay(), g.o.Longest)); until.After(g.until) {
+	if until := time.Now().Add(app.NextRetryDelay()); until.After(g.until) {
 		g.until = until
 	}
 }
 
-// suspect probes at once after a failed call: one that fails too shuts the guard, without waiting for more
-// shipments to fail.
-func (g *Guard) suspect(err error) {
+// suspect probes at once: a probe that fails too shuts the guard, without waiting for more shipments to fail. One that
+// passes leaves it open.
+func (g *Guard) suspect(err error, began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.suspected {
-		return
+	if g.shut() {
+		return // it is probed anyway
 	}
-	g.suspected = true
-	go func() {
-		if g.probe() != nil {
-			g.note(err, g.o.Failures)
-		}
-		g.mu.Lock()
-		g.suspected = false
-		g.mu.Unlock()
-	}()
+	if g.doubts = append(g.doubts, err); len(g.doubts) == 1 {
+		go g.judge(max(shutWithin-time.Since(began), shutWithin-silent))
+	}
 }
 
-// probeWithin bounds a probe: a system that takes longer for its cheapest call is not back.
+// judge shuts the guard unless a probe passes. A system that answers calls while it lets the probe wait is slow, not down.
+func (g *Guard) judge(within time.Duration) {
+	began := time.Now()
+	failed := g.probe(within)
+	late := time.Since(began) >= within
+	g.mu.Lock()
+	doubts, answers := g.doubts, g.answered.After(began)
+	g.doubts = nil
+	g.mu.Unlock()
+	switch {
+	case g.ctx.Err() != nil:
+	case failed != nil && !(late && answers):
+		g.note(doubts[0], g.o.Failures)
+	default:
+		for _, err := range doubts {
+			g.say(err)
+		}
+	}
+}
+
+const (
+	sayAgain = 24 * time.Hour // what has been said is said again after
+	sayings  = 1000           // texts that are remembered
+)
+
+// say tells of what stands in the way of one call while others pass, such as a right that is missing: each text once.
+func (g *Guard) say(err error) {
+	if protocol.FaultOf(err) != protocol.Configuration {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	text, now := protocol.Words(err), time.Now()
+	if at, ok := g.said[text]; ok && now.Sub(at) < sayAgain {
+		return
+	}
+	if len(g.said) >= sayings {
+		clear(g.said)
+	}
+	g.said[text] = now
+	g.o.Log.Warn("call_refused", zap.String("system", g.o.System), zap.String("because", text))
+}
+
+// probeWithin bounds a probe of a system that is down: one that takes longer for its cheapest call is not back.
 const probeWithin = 5 * time.Second
 
-func (g *Guard) probe() error {
-	ctx, cancel := context.WithTimeout(g.ctx, probeWithin)
+func (g *Guard) probe(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(g.ctx, within)
 	defer cancel()
 	if g.o.Metrics != nil {
 		g.o.Metrics.probes.WithLabelValues(g.o.System).Inc()
@@ -226,23 +329,22 @@ func (g *Guard) tell(to string, state float64) {
 	}
 }
 
-// probeUntilBack asks again and again; the breaker closes with the first success.
+// probeUntilBack asks again and again; the breaker closes with the first success. Its own pause after a probe that failed
+// is over with the pause here.
 func (g *Guard) probeUntilBack(back <-chan struct{}) {
-	t := time.NewTicker(g.o.Every)
-	defer t.Stop()
 	for {
 		select {
 		case <-g.ctx.Done():
 			return
 		case <-back:
 			return
-		case <-t.C:
+		case <-time.After(g.o.Every):
 		}
 		done, shut := g.breaker.Allow()
 		if shut != nil {
-			continue // its own pause is not over yet
+			continue // another call tries it
 		}
-		done(g.probe())
+		done(g.probe(probeWithin))
 	}
 }
 
@@ -253,9 +355,9 @@ func Around[In, Out any](g *Guard, f func(context.Context, In) (Out, error)) fun
 		if err := g.Wait(ctx); err != nil {
 			return out, protocol.Transient.Of(err)
 		}
-		out, err = f(ctx, in)
-		g.Report(err)
-		return out, err
+		ended := g.Begin(ctx)
+		defer func() { ended(err) }()
+		return f(ctx, in)
 	}
 }
 

@@ -3,12 +3,15 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.temporal.io/sdk/temporal"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -121,13 +124,37 @@ func TestWrongCredentialsStopTheQueueAndAreSaidOnce(t *testing.T) {
 	})
 	s.down.Store(true) // as the probe sees it
 	_, _ = wrong(t.Context(), 1)
-	if g.Passes() {
-		t.Fatal("calls with wrong credentials still pass")
-	}
+	within(t, "shut", func() bool { return !g.Passes() })
 	before := s.probes.Load()
 	within(t, "probes", func() bool { return s.probes.Load() >= before+5 })
 	if n := len(logs.All()); n != 1 || s.calls.Load() != 1 {
 		t.Errorf("said %d times after %d calls, want once after one", n, s.calls.Load())
+	}
+	s.down.Store(false)
+	within(t, "mended, it opens", g.Passes)
+}
+
+// TestWhatIsWrongForOneStopsNobodyElse is a right that is missing, or a record's own rule: the probe passes.
+func TestWhatIsWrongForOneStopsNobodyElse(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	s := &system{}
+	g := guarded(t, s, nil, zap.New(core))
+	refused := guard.Around(g, func(_ context.Context, shipment int) (int, error) {
+		return 0, protocol.Configuration.Of(fmt.Errorf("company %d is not among the user's", shipment%2))
+	})
+	for i := range 20 {
+		probes := s.probes.Load()
+		_, _ = refused(t.Context(), i)
+		if i%5 == 0 { // the others come while it is asked whether the system is there
+			within(t, "it is judged", func() bool { return s.probes.Load() > probes || logs.Len() >= 2 })
+		}
+		if n, err := guard.Around(g, s.call)(t.Context(), 1); n != 1 || err != nil || !g.Passes() {
+			t.Fatalf("the trouble of one shipment stops others: %d, %v, %v", n, err, logs.All())
+		}
+	}
+	within(t, "each text is said", func() bool { return logs.Len() >= 2 })
+	if n := logs.FilterMessage("call_refused").Len(); n != 2 || logs.Len() != 2 {
+		t.Errorf("two texts were said %d times: %v", n, logs.All())
 	}
 }
 
@@ -145,18 +172,25 @@ func TestRefusalShowsThatTheSystemIsUp(t *testing.T) {
 	}
 }
 
-func TestRetryAfterPausesEveryoneAndIsCapped(t *testing.T) {
-	g := guard.New(t.Context(), guard.Options{System: "billing", Probe: (&system{}).probe, Longest: 50 * time.Millisecond, Log: zap.NewNop()})
-	g.Report(protocol.Throttled.After(errors.New("slow down"), 10*time.Hour))
-	if g.Passes() {
-		t.Fatal("calls pass though the partner asked us to wait")
-	}
-	began := time.Now()
-	if err := g.Wait(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if waited := time.Since(began); waited > 5*time.Second {
-		t.Errorf("waited %s: an absurd Retry-After is not capped", waited)
+// TestRetryAfterPausesEveryoneForAsLongAsTheOneWhoWasTold: a quarter of an hour at most.
+func TestRetryAfterPausesEveryoneForAsLongAsTheOneWhoWasTold(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{300 * time.Second: 300 * time.Second, 10 * time.Hour: 15 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			g := guarded(t, &system{}, nil, zap.NewNop())
+			throttled := protocol.Throttled.After(errors.New("slow down"), asked)
+			_, _ = guard.Around(g, func(context.Context, int) (int, error) { return 0, throttled })(t.Context(), 1)
+			var told *temporal.ApplicationError
+			if !errors.As(throttled, &told) || g.Passes() {
+				t.Fatal("calls pass though the partner asked us to wait")
+			}
+			began := time.Now()
+			if err := g.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if waited := time.Since(began); waited != want || told.NextRetryDelay() != want {
+				t.Errorf("told to wait %s: the call waits %s, all others %s, want %s", asked, told.NextRetryDelay(), waited, want)
+			}
+		})
 	}
 }
 

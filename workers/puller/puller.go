@@ -48,7 +48,7 @@ type Pace interface{ Wait(context.Context) error }
 // Guard says whether a provider may be called, and hears how it went.
 type Guard interface {
 	Passes() bool
-	Report(error)
+	Begin(context.Context) (ended func(error))
 }
 
 // Connectors says how each source is read.
@@ -180,11 +180,12 @@ func (p *Puller) ask(ctx context.Context, t Target, v store.Pull, after time.Dur
 	if !t.Guard.Passes() {
 		return p.Store.PullAgain(ctx, v, p.Now())
 	}
+	ended := t.Guard.Begin(ctx)
 	body, err := t.Client.Pull(ctx, v.Carrier, v.Number)
+	ended(err)
 	if ctx.Err() != nil {
 		return nil
 	}
-	t.Guard.Report(err)
 	if err != nil {
 		return p.refused(ctx, v, after, err)
 	}

@@ -54,11 +54,12 @@ func (p *Puller) askTender(ctx context.Context, t Tenders, v store.Tender) error
 	if !t.Guard.Passes() {
 		return p.Store.PullAgain(ctx, v.Pull, p.Now())
 	}
+	ended := t.Guard.Begin(ctx)
 	r, there, err := t.TMS.Read(ctx, v.Shipment, v.N)
+	ended(err)
 	if ctx.Err() != nil {
 		return nil
 	}
-	t.Guard.Report(err)
 	if err != nil {
 		return p.refused(ctx, v.Pull, t.After, err)
 	}

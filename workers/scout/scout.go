@@ -45,7 +45,7 @@ type Scout struct {
 // Guard says whether Odoo may be called, and hears how it went.
 type Guard interface {
 	Passes() bool
-	Report(error)
+	Begin(context.Context) (ended func(error))
 }
 
 const (
@@ -105,8 +105,9 @@ func (s *Scout) hinted(ctx context.Context) (bool, error) {
 
 // Look makes one look at everything. Where Odoo does not answer the first question, it is not asked the others.
 func (s *Scout) Look(ctx context.Context) error {
+	ended := s.Guard.Begin(ctx)
 	found, err := pages(func(after int64) ([]odoo.Released, error) { return s.Status.Released(ctx, s.Since, after, page) }, func(r odoo.Released) int64 { return r.Picking })
-	if s.Guard.Report(err); err != nil {
+	if ended(err); err != nil {
 		return err
 	}
 	return errors.Join(s.release(ctx, found), s.changes(ctx), s.orders(ctx), s.supply(ctx), s.payments(ctx), s.releaseOrders(ctx), s.cancelOrders(ctx))

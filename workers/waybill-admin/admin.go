@@ -23,8 +23,8 @@ type app struct {
 
 func command(on *console.Console) *cobra.Command {
 	a := &app{Console: on}
-	c := console.Group("waybill-admin", "Prepare Odoo and Temporal, look into inbox and audit trail, read deliveries again, bring in proof of delivery, look after subscribers, measure lanes, compare the books",
-		a.odoo(), a.temporal(), a.doctor(), a.inbox(), a.replay(), a.proof(), a.audit(), a.subscribers(), a.integrations(), a.lanes(), a.reconcile())
+	c := console.Group("waybill-admin", "Prepare Odoo, Temporal and the store, look into inbox and audit trail, read deliveries again, bring in proof of delivery, look after subscribers, measure lanes, compare the books",
+		a.odoo(), a.temporal(), a.store(), a.doctor(), a.inbox(), a.replay(), a.proof(), a.audit(), a.subscribers(), a.integrations(), a.lanes(), a.reconcile())
 	c.PersistentFlags().StringVar(&a.file, "config", os.Getenv("WAYBILL_CONFIG"), "configuration file of the worker; config/example.yaml has every key")
 	a.JSONFlag(c)
 	return c

@@ -48,7 +48,7 @@ func (h *house) tenders(c config.Tenders) puller.Tenders {
 
 func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metrics) puller.Target {
 	t := h.tracking[c.Source]
-	watch := guard.New(ctx, guard.Options{System: puller.System(c.Source), Probe: t.Client.Check, Every: probeTracking, Longest: longestHush, Log: h.log, Metrics: metrics})
+	watch := guard.New(ctx, guard.Options{System: puller.System(c.Source), Probe: t.Client.Check, Every: probeTracking, Log: h.log, Metrics: metrics})
 	source, _ := h.config.Source(c.Source) // it was checked
 	var carriers []freight.CarrierCode
 	for _, n := range c.Carriers {
@@ -61,9 +61,5 @@ func (h *house) target(ctx context.Context, c config.Pull, metrics *guard.Metric
 	}
 }
 
-const (
-	// probeTracking is between probes of a tracking API that is down: nothing waits for it by the second.
-	probeTracking = 30 * time.Second
-	// longestHush bounds what its Retry-After may pause it.
-	longestHush = 15 * time.Minute
-)
+// probeTracking is between probes of a tracking API that is down: nothing waits for it by the second.
+const probeTracking = 30 * time.Second

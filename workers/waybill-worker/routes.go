@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"waybill/activities/billing"
 	"waybill/activities/finance"
@@ -81,10 +80,6 @@ func (h *house) claim(ctx context.Context, q protocol.ClaimRequest) (freight.Rel
 	return r, nil
 }
 
-// otherwise is how soon a call to a target that is down is tried again. It waits outside the worker: those to
-// other targets of its queue go on.
-const otherwise = 10 * time.Second
-
 // byRoute is an activity that the system does which the shipment's route names: the default behind the guard of its
 // queue, each other behind its own.
 func byRoute[T, In, Out any](h *house, g *guard.Guard, k routing.Kind, usual T, others map[string]T, name func(In) string, f func(T, context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
@@ -98,7 +93,8 @@ func byRoute[T, In, Out any](h *house, g *guard.Guard, k routing.Kind, usual T, 
 	}
 }
 
-// byTarget is an activity that a target does, behind its own guard.
+// byTarget is an activity that a target does, behind its own guard. A call to one that is down waits outside the worker,
+// since those to other targets of its queue go on; each time it comes back is an attempt, so it comes ever less often.
 func byTarget[T, In, Out any](h *house, k routing.Kind, targets map[string]T, name func(In) string, f func(T, context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (out Out, err error) {
 		to := name(in)
@@ -107,11 +103,11 @@ func byTarget[T, In, Out any](h *house, k routing.Kind, targets map[string]T, na
 			return out, protocol.Configuration.Of(fmt.Errorf("the shipment's route names the %s %q, which is not in targets of the configuration: put it back until its shipments are closed", k, to))
 		}
 		own := h.targets.guards[string(k)+" "+to]
-		if !own.Passes() {
-			return out, protocol.Throttled.After(errors.New("the "+string(k)+" "+to+" is down: it is probed, and asked again when it is back"), otherwise)
+		if wait := own.Away(); wait > 0 {
+			return out, protocol.Throttled.After(errors.New("the "+string(k)+" "+to+" is down, or asked us to wait: it is probed, and asked again when it is back"), wait)
 		}
-		out, err = f(target, ctx, in)
-		own.Report(err)
-		return out, err
+		ended := own.Begin(ctx)
+		defer func() { ended(err) }()
+		return f(target, ctx, in)
 	}
 }

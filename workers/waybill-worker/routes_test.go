@@ -1,11 +1,19 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.uber.org/zap"
 
 	"waybill/activities/notify/notifytest"
 	"waybill/activities/tms"
@@ -14,7 +22,10 @@ import (
 	"waybill/activities/wms/wmstest"
 	"waybill/internal/console"
 	"waybill/internal/partner/partnertest"
+	"waybill/internal/routing"
+	"waybill/workers/guard"
 	"waybill/workflows/freight"
+	"waybill/workflows/protocol"
 )
 
 // route writes rules that send GLOBEX to a TMS of its own, and returns that.
@@ -102,6 +113,41 @@ func TestWarehouseThatIsDownIsProbedAndNamed(t *testing.T) {
 	reno.Fail(nil)
 	w.says(r, "system_back")
 	w.state(w.temporal, id, "is with the warehouse", func(s freight.Shipment) bool { return s.ShipOrder.Ref != "" })
+}
+
+// TestTenMinutesWithoutATargetAddFewAttempts to a shipment that waits for it, and none of them calls it.
+func TestTenMinutesWithoutATargetAddFewAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const outage, policy = 10 * time.Minute, time.Second // after a call that failed
+		began, calls := time.Now(), 0
+		state := func() error {
+			if time.Since(began) < outage {
+				return protocol.Transient.Of(errors.New("connection refused"))
+			}
+			return nil
+		}
+		own := guard.New(t.Context(), guard.Options{System: "tms alps", Probe: func(context.Context) error { return state() }, Log: zap.NewNop()})
+		h := &house{targets: targets{guards: map[string]*guard.Guard{"tms alps": own}}}
+		ask := byTarget(h, routing.TMS, map[string]int{"alps": 1}, func(to string) string { return to }, func(int, context.Context, string) (int, error) { calls++; return 1, state() })
+		attempts := 0
+		for done := 0; done == 0; attempts++ {
+			var err error
+			if done, err = ask(t.Context(), "alps"); err == nil {
+				continue
+			}
+			var told *temporal.ApplicationError
+			if done = 0; !errors.As(err, &told) {
+				t.Fatal(err)
+			}
+			<-time.After(cmp.Or(told.NextRetryDelay(), policy))
+		}
+		if attempts > 10 || calls != 2 {
+			t.Errorf("%d attempts, %d calls: want 10 at most, and the one that found out and the one that succeeded", attempts, calls)
+		}
+		if late := time.Since(began) - outage; late > 6*time.Minute {
+			t.Errorf("it goes on %s after the target is back", late)
+		}
+	})
 }
 
 func TestRuleThatNamesNoTargetKeepsTheWorkerFromStarting(t *testing.T) {

@@ -310,6 +310,7 @@ func reads(c odoo.Caller) func(context.Context) error {
 
 // workers makes one worker a task queue, each with its own limits and guard.
 func (h *house) workers() (ws []worker.Worker, err error) {
+	worker.SetStickyWorkflowCacheSize(h.config.Worker.CachedStories + 1) // of the whole process, fixed by its first worker, which holds one less
 	for _, q := range []struct {
 		name  string
 		serve func(worker.Worker, *guard.Guard)
@@ -323,7 +324,7 @@ func (h *house) workers() (ws []worker.Worker, err error) {
 		{protocol.QueueRecord, h.serveRecord},
 	} {
 		limit, g := h.config.Queue(q.name), h.guards[q.name]
-		o := worker.Options{TaskQueueActivitiesPerSecond: limit.PerSecond, WorkerStopTimeout: stopWithin, DisableWorkflowWorker: true}
+		o := worker.Options{TaskQueueActivitiesPerSecond: limit.PerSecond, MaxConcurrentActivityTaskPollers: h.config.Worker.ActivityPollers, WorkerStopTimeout: stopWithin, DisableWorkflowWorker: true}
 		if o.Tuner, err = guard.Tuner(g, limit.Concurrency); err != nil {
 			return nil, err
 		}
@@ -331,9 +332,16 @@ func (h *house) workers() (ws []worker.Worker, err error) {
 		q.serve(w, g)
 		ws = append(ws, w)
 	}
-	w := worker.New(h.temporal, protocol.QueueStories, worker.Options{WorkerStopTimeout: stopWithin, LocalActivityWorkerOnly: true})
+	return append(ws, h.storyWorker()), nil
+}
+
+func (h *house) storyWorker() worker.Worker {
+	w := worker.New(h.temporal, protocol.QueueStories, worker.Options{
+		MaxConcurrentWorkflowTaskExecutionSize: h.config.Queue(protocol.QueueStories).Concurrency, MaxConcurrentWorkflowTaskPollers: h.config.Worker.StoryPollers,
+		WorkerStopTimeout: stopWithin, LocalActivityWorkerOnly: true,
+	})
 	serveStories(w)
-	return append(ws, w), nil
+	return w
 }
 
 // stopWithin is how long what is under way may take when the worker is asked to end.

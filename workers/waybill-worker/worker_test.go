@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,91 @@ func TestWrongCredentialsAreSaidOnceAndHealWithoutARestart(t *testing.T) {
 	if r.code != console.Done {
 		t.Errorf("exit %d:\n%s", r.code, r.log)
 	}
+}
+
+// TestPasswordThatIsChangedInOdooShutsTheQueueOnceAndOpensItWhenItIsMended: what waits meanwhile is not tried.
+func TestPasswordThatIsChangedInOdooShutsTheQueueOnceAndOpensItWhenItIsMended(t *testing.T) {
+	w := newWorld(t)
+	secret := w.write("odoo-password", "admin")
+	w.change(`status: {login: admin, password: "env:WB_TEST_ODOO"}`, `status: {login: admin, password: "file:`+secret+`"}`)
+	r := w.start()
+	w.says(r, "scans_started")
+	w.write("odoo-password", "wr0ng-word")
+	w.says(r, "system_down")
+	id := freight.ShipmentID(strings.TrimSpace(w.want(console.Done, "", "", "release", fmt.Sprint(w.sell("ACME")), "--tenant", "acme")))
+	probes := w.figure("waybill_breaker_probes_total", `target="odoo, status user"`)
+	w.until("it is probed again", func() bool { return w.figure("waybill_breaker_probes_total", `target="odoo, status user"`) >= probes+2 }, r.log.String)
+	if d, err := w.temporal.DescribeWorkflowExecution(t.Context(), protocol.ShipmentWorkflowID(id), ""); err != nil || len(d.GetPendingActivities()) != 1 || d.GetPendingActivities()[0].GetAttempt() != 1 {
+		t.Errorf("it does not wait for its first attempt: %v, %v", d.GetPendingActivities(), err)
+	}
+	w.write("odoo-password", "admin")
+	w.says(r, "system_back")
+	w.until("the shipment goes on", func() bool { return asked(w.tms, id) }, r.log.String)
+	if n := strings.Count(r.log.String(), "system_down"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, r.log)
+	}
+}
+
+// TestRightThatIsMissingForOneShipmentStopsNoOtherAndIsSaidOnce, though it is tried again.
+func TestRightThatIsMissingForOneShipmentStopsNoOtherAndIsSaidOnce(t *testing.T) {
+	w := newWorld(t)
+	r := w.start()
+	w.says(r, "scans_started")
+	id := w.release("ACME")
+	w.forbid.Store(id)
+	w.carry(w.temporal, id, "CI-forbidden", "400.00 USD")
+	w.says(r, "call_refused")
+	for range 2 {
+		w.disputed("400.00 USD") // rated, audited
+	}
+	if said := r.log.String(); strings.Contains(said, "system_down") || strings.Count(said, "call_refused") != 1 {
+		t.Errorf("want one line and no queue shut:\n%s", said)
+	}
+}
+
+// TestWorkerHoldsWhatItIsConfiguredTo: stories, polls and steps at a time.
+func TestWorkerHoldsWhatItIsConfiguredTo(t *testing.T) {
+	w := newWorld(t)
+	w.change("metrics: ", "worker: {cached_stories: 2, story_pollers: 3, activity_pollers: 4}\nqueues: [{name: waybill, concurrency: 7}]\nmetrics: ")
+	r := w.start()
+	w.says(r, "scans_started")
+	for range 4 {
+		w.release("ACME")
+	}
+	for _, want := range []struct {
+		metric, label string
+		value         float64
+	}{
+		{"temporal_num_pollers", `task_queue="` + protocol.QueueBilling + `"`, 4},
+		{"temporal_sticky_cache_size", "", 2},
+		{"temporal_worker_task_slots_available", `worker_type="WorkflowWorker"`, 7},
+	} {
+		w.until(fmt.Sprint(want), func() bool { return w.figure(want.metric, want.label) == want.value }, w.page)
+	}
+}
+
+// page is all that the worker tells of its figures.
+func (w *world) page() string {
+	resp, err := http.Get("http://" + w.metrics() + "/metrics")
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, _ := io.ReadAll(resp.Body) // what cannot be read has no figures
+	return string(b)
+}
+
+// figure is a figure of the worker's whose labels hold a text; -1 for none.
+func (w *world) figure(metric, label string) float64 {
+	for _, line := range strings.Split(w.page(), "\n") {
+		if name, value, ok := strings.Cut(line, "} "); ok && strings.HasPrefix(name, metric+"{") && strings.Contains(name, label) {
+			f, err := strconv.ParseFloat(value, 64)
+			if err == nil {
+				return f
+			}
+		}
+	}
+	return -1
 }
 
 // TestStopLetsWhatIsUnderWayEnd: the TMS is asked once, though the worker is told to stop while it is.

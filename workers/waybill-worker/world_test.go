@@ -47,6 +47,7 @@ type world struct {
 	shop     *odootest.Shop
 	logins   atomic.Int64 // tried at Odoo
 	refuse   atomic.Value // what the billing engine refuses with, "" for nothing
+	forbid   atomic.Value // the shipment for which the billing engine gives us no right, "" for none
 	tms      *tmstest.TMS
 	held     atomic.Pointer[hold] // nil: the TMS answers at once
 	keys     map[string]string    // approvers' key files
@@ -60,6 +61,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, temporal: clustertest.Start(t), dir: t.TempDir(), keys: map[string]string{}, sent: map[freight.ShipmentID]int64{}}
 	w.refuse.Store("")
+	w.forbid.Store(freight.ShipmentID(""))
 	if err := cluster.Setup(t.Context(), w.temporal, cluster.Namespace(), cluster.Retention); err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +104,17 @@ func (w *world) startOdoo() string {
 	return url
 }
 
-// refusing is the billing engine, which refuses to rate as long as it is told to.
+// refusing is the billing engine, which refuses to rate as long as it is told to, or gives us no right to for a shipment.
 func (w *world) refusing(engine http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if why, _ := w.refuse.Load().(string); why != "" && r.Method == http.MethodPost {
 			rw.Header().Set("Content-Type", "application/problem+json")
 			rw.WriteHeader(http.StatusUnprocessableEntity)
 			fmt.Fprintf(rw, `{"title": "Refused", "detail": %q}`, why)
+			return
+		}
+		if id, _ := w.forbid.Load().(freight.ShipmentID); id != "" && r.Header.Get("X-Waybill-Shipment") == string(id) {
+			rw.WriteHeader(http.StatusForbidden)
 			return
 		}
 		engine.ServeHTTP(rw, r)

@@ -17,7 +17,7 @@ const (
 	Transient     Fault = "transient"     // down, reset, 5xx: tried again
 	Throttled     Fault = "throttled"     // told to wait: tried again after the time given
 	Ambiguous     Fault = "ambiguous"     // no answer, it may have been done: tried again, by the same key only
-	Configuration Fault = "configuration" // wrong credentials or missing rights: tried again each minute, said once
+	Configuration Fault = "configuration" // wrong credentials or missing rights: tried again after a minute and ever less often, said once
 	Rejected      Fault = "rejected"      // the partner says no, for a reason: parks the shipment
 	Poison        Fault = "poison"        // an answer that cannot be understood, or a bug: parks the shipment
 	NoContract    Fault = "no-contract"   // the billing engine has no contract for it: held by RATE-3
@@ -25,11 +25,13 @@ const (
 	NotOurs       Fault = "not-ours"      // the delivery is claimed by another shipment, or is no delivery to carry
 )
 
-// configurationDelay is how often a call with wrong credentials is tried: once a minute needs no restart to
-// recover and makes no storm.
+// configurationDelay is how soon a call with wrong credentials, or without a right, is tried again at first: it needs no
+// restart to recover and makes no storm. It doubles with each attempt, to longestDelay: what is wrong for one record
+// alone may stay so for weeks.
 const configurationDelay = time.Minute
 
-// longestDelay caps what a partner may ask us to wait: one absurd Retry-After must not stop a shipment for hours.
+// longestDelay caps what a partner may ask us to wait, its call and all others: one absurd Retry-After must not stop a
+// shipment, or a queue, for hours.
 const longestDelay = 15 * time.Minute
 
 func (f Fault) retryable() bool {
@@ -51,6 +53,17 @@ func (f Fault) After(err error, delay time.Duration) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), string(f), temporal.ApplicationErrorOptions{
 		NonRetryable: !f.retryable(), NextRetryDelay: min(delay, longestDelay), Cause: err,
 	})
+}
+
+// patient makes what is wrong for this call come back less often with each attempt. Where it is wrong for all, they do
+// not come: they wait in their queue.
+func patient(err error, attempt int32) error {
+	var e *temporal.ApplicationError
+	if FaultOf(err) != Configuration || !errors.As(err, &e) {
+		return err
+	}
+	const doublings = 4 // to 16 minutes, of which the cap leaves 15
+	return Configuration.After(errors.New(e.Message()), max(e.NextRetryDelay(), configurationDelay<<min(max(attempt-1, 0), doublings)))
 }
 
 // FaultOf returns the fault that err crossed under; Poison for an error that names none of ours, since

@@ -52,7 +52,7 @@ func (a Activity[In, Out]) Serve(r worker.ActivityRegistry, f func(context.Conte
 			}
 		}()
 		out, err = f(ctx, in)
-		return out, classified(ctx, err)
+		return out, patient(classified(ctx, err), activity.GetInfo(ctx).Attempt)
 	}
 	r.RegisterActivityWithOptions(beating, activity.RegisterOptions{Name: a.Name})
 }

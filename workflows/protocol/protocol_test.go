@@ -103,6 +103,30 @@ func TestDelaysArePartnersOwnButNeverAbsurd(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongForOneComesBackEverLessOften, and after a quarter of an hour at most: who lacks a right may lack it for weeks.
+func TestWhatIsWrongForOneComesBackEverLessOften(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	var at []time.Time
+	protocol.RateShipment.Serve(env, func(context.Context, protocol.RatingRequest) (freight.Rating, error) {
+		if at = append(at, env.Now()); len(at) < 8 {
+			return freight.Rating{}, protocol.Configuration.Of(errors.New("no right"))
+		}
+		return freight.Rating{}, nil
+	})
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		return protocol.RateShipment.Start(ctx, protocol.RatingRequest{}, "").Get(ctx, nil)
+	})
+	if err := env.GetWorkflowError(); err != nil || len(at) != 8 {
+		t.Fatal(len(at), err)
+	}
+	for i, minutes := range []time.Duration{1, 2, 4, 8, 15, 15, 15} {
+		if waited := at[i+1].Sub(at[i]); (waited - minutes*time.Minute).Abs() > time.Second {
+			t.Errorf("attempt %d came %s after the one before, want %d minutes", i+2, waited, minutes)
+		}
+	}
+}
+
 func TestEveryActivityIsTriedForEverWithinItsPolicy(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	for name, attempt := range map[string]time.Duration{
