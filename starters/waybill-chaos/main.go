@@ -64,9 +64,10 @@ func command() *cobra.Command {
 		Long: `Fail everything that can fail, by a seed, and check every invoice in Odoo.
 
 Real processes, a real Temporal, partners on their real protocols. ODOO_URL, ODOO_DB, ODOO_LOGIN and ODOO_PASSWORD
-set put a real Odoo in the stand-in's place, and ODOO_SCRIPT, a program that takes kill and start, lets it be killed.
-The run leaves history.jsonl, oracle.json and verdict.json in its folder. It exits with 0 where all is as it must be, with
-1 where it is not, and with 130 where it was interrupted. Scenarios:
+set put a real Odoo in the stand-in's place. ODOO_SCRIPT, a program that takes kill, start, hold and resume, lets it be
+killed and held; POSTGRES_SCRIPT, one that takes kill, up, hold, resume, dump and restore, does so for the PostgreSQL of
+--store. The run leaves history.jsonl, oracle.json and verdict.json in its folder. It exits with 0 where all is as it must
+be, with 1 where it is not, and with 130 where it was interrupted. Scenarios:
 
 ` + describe(),
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
