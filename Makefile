@@ -45,7 +45,8 @@ build: ## the binaries, into .bin/
 
 chaos: ## fail everything that can fail, then check every invoice: SEED=1 SHIPMENTS=60 DURATION=60s SCENARIOS=all ODOO=standin|real STORE=sqlite|postgres
 	@deploy/temporal.sh >/dev/null
-	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) $(if $(filter postgres,$(STORE)),env POSTGRES_SCRIPT=deploy/postgres.sh) go run ./starters/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
+	@mkdir -p .bin && go build -o .bin/waybill-chaos ./starters/waybill-chaos
+	@$(if $(filter real,$(ODOO)),,env -u ODOO_URL) $(if $(filter postgres,$(STORE)),env POSTGRES_SCRIPT=deploy/postgres.sh) .bin/waybill-chaos --seed $(SEED) --shipments $(SHIPMENTS) --duration $(DURATION) --scenarios $(SCENARIOS) \
 		--seeds starters/waybill-chaos/testdata/seeds.txt $(if $(filter postgres,$(STORE)),--store "$$(deploy/postgres.sh up)") $(ARGS)
 
 outage: ## the billing engine is down for ten minutes: nothing is tried for nothing, and all goes on at once; ARGS="--span 3m --hang"

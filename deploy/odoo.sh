@@ -6,6 +6,8 @@
 #   odoo.sh fresh DB  a new database DB with demo data, copied from a prepared one in a second
 #   odoo.sh sql DB Q  run a query in DB without going through Odoo
 #   odoo.sh kill      kill -9 the Odoo server; its database server stays
+#   odoo.sh hold      stop the Odoo server's time; what is asked of it waits
+#   odoo.sh resume    let it go on
 #   odoo.sh start     start again after kill or down
 #   odoo.sh down      stop both
 #
@@ -84,10 +86,15 @@ start() {
   die "Odoo did not answer; see $logs/odoo.log"
 }
 
-stop() {
-  alive || return 0
+# The server and its workers are one group.
+signal() {
   local pid; pid=$(cat "$pidfile")
   kill "-$1" -- "-$(ps -o pgid= -p "$pid" | tr -d ' ')" 2>/dev/null || kill "-$1" "$pid"
+}
+
+stop() {
+  alive || return 0
+  signal "$1"
   for _ in $(seq 40); do alive || break; sleep 0.25; done
   rm -f "$pidfile"
 }
@@ -105,8 +112,10 @@ case ${1:-} in
 up) install_once; start; echo "ODOO_URL=http://127.0.0.1:$port ODOO_LOGIN=admin ODOO_PASSWORD=admin" ;;
 fresh) fresh "${2:?database}" ;;
 sql) as_odoo psql -X -At -F $'\t' -d "${2:?database}" -c "${3:?query}" ;;
+hold) signal STOP ;;
+resume) signal CONT ;;
 start) start ;;
 kill) stop KILL ;;
 down) stop TERM; as_root bash -c 'pg_lsclusters -h | while read -r v c _; do pg_ctlcluster --skip-systemctl-redirect "$v" "$c" stop -m fast; done' || true ;;
-*) sed -n '2,15p' "$0"; exit 2 ;;
+*) sed -n '2,17p' "$0"; exit 2 ;;
 esac

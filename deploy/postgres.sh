@@ -8,6 +8,8 @@
 #   postgres.sh dump DB FILE      write a backup of a database to a file, while it is used
 #   postgres.sh restore DB FILE   put a backup in a database's place
 #   postgres.sh kill  end it at once, as a loss of power would
+#   postgres.sh hold  stop the time of all its processes; what is asked of it waits
+#   postgres.sh resume   let it go on
 #   postgres.sh down  stop it and delete its data
 #
 #   export WAYBILL_TEST_POSTGRES=$(deploy/postgres.sh up)
@@ -72,6 +74,16 @@ start() {
 
 stop() { if alive; then as_owner "$(bin pg_ctl)" -D "$data" -m "$1" -w stop >/dev/null 2>&1; fi; }
 
+# All its processes get a signal, the first of them first: a held one starts no other.
+signal() {
+  local first
+  alive || die "it does not run"
+  first=$(head -n1 "$data/postmaster.pid")
+  kill "-$1" "$first"
+  # shellcheck disable=SC2046 # process ids
+  kill "-$1" $(ps -o pid= --ppid "$first") 2>/dev/null || true # one may have ended meanwhile
+}
+
 url_of() { url | sed "s#/postgres?#/$1?#"; }
 
 restore() {
@@ -88,6 +100,8 @@ sql) "$(bin psql)" -X -At -F $'\t' "$(url)" -c "${2:?query}" ;;
 dump) "$(bin pg_dump)" -Fc -f "${3:?file}" "$(url_of "${2:?database}")" ;;
 restore) restore "${2:?database}" "${3:?file}" ;;
 kill) stop immediate ;;
+hold) signal STOP ;;
+resume) signal CONT ;;
 down) stop fast; rm -rf "$root" ;;
-*) sed -n '2,16p' "$0"; exit 2 ;;
+*) sed -n '2,18p' "$0"; exit 2 ;;
 esac

@@ -89,15 +89,40 @@ func (h *house) start(p freight.InvoicePlan) (*exec.Cmd, func(), <-chan freight.
 	return cmd, func() { _ = stdin.Close() }, said
 }
 
+// deathPoint is where in a posting a poster dies.
+type deathPoint struct {
+	method        string // the call it is killed at; "" after its answer, before anyone has recorded it
+	model         string
+	after         bool // when Odoo has committed and the reply is not read yet; otherwise before the call reaches Odoo
+	posted, draft int  // what the dead one left
+}
+
+// waitAt holds the call at the point: kill is closed when it is there, and it is cut off when dead is closed.
+func (h *house) waitAt(point deathPoint) (kill, dead chan struct{}) {
+	kill, dead = make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	strike := func(c odootest.Call) (cut bool) {
+		if c.Model == point.model && c.Method == point.method && c.Method != "" {
+			once.Do(func() {
+				close(kill)
+				<-dead
+				cut = true
+			})
+		}
+		return cut
+	}
+	if point.after {
+		h.proxy.Watch(odootest.Watch{After: strike})
+	} else {
+		h.proxy.Watch(odootest.Watch{Before: strike})
+	}
+	return kill, dead
+}
+
 // TestKilledPosterIsFollowedByOneInvoice kills a process of its own with SIGKILL at each point of a posting, and lets a
 // new one do the same work.
 func TestKilledPosterIsFollowedByOneInvoice(t *testing.T) {
-	for name, point := range map[string]struct {
-		method        string // the call it is killed at; "" after its answer, before anyone has recorded it
-		model         string
-		after         bool // when Odoo has committed and the reply is not read yet; otherwise before the call reaches Odoo
-		posted, draft int  // what the dead one left
-	}{
+	for name, point := range map[string]deathPoint{
 		"before its first call":           {"web_search_read", "stock.picking", false, 0, 0},
 		"before the draft is made":        {"load", "account.move", false, 0, 0},
 		"when the draft is made":          {"load", "account.move", true, 0, 1},
@@ -109,24 +134,7 @@ func TestKilledPosterIsFollowedByOneInvoice(t *testing.T) {
 			h := newHouse(t)
 			r, id := h.ready()
 			p := h.plan(r, id)
-			kill := make(chan struct{})
-			dead := make(chan struct{})
-			var once sync.Once
-			strike := func(c odootest.Call) (cut bool) {
-				if c.Model == point.model && c.Method == point.method && c.Method != "" {
-					once.Do(func() {
-						close(kill)
-						<-dead
-						cut = true
-					})
-				}
-				return cut
-			}
-			if point.after {
-				h.proxy.Watch(odootest.Watch{After: strike})
-			} else {
-				h.proxy.Watch(odootest.Watch{Before: strike})
-			}
+			kill, dead := h.waitAt(point)
 			cmd, _, said := h.start(p)
 			if point.method == "" {
 				if inv := <-said; inv.Net != p.Net {

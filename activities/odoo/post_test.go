@@ -109,6 +109,20 @@ func TestCallersWhoGiveUpPostOneInvoice(t *testing.T) {
 	}
 }
 
+// actsBefore lets a person do something to the shipment's invoice before a call of a method, once.
+func (h *house) actsBefore(method string, id freight.ShipmentID, person func(h *house, move int64)) {
+	var once sync.Once
+	h.proxy.Watch(odootest.Watch{Before: func(c odootest.Call) bool {
+		if c.Model == "account.move" && c.Method == method {
+			once.Do(func() {
+				ms := h.find("account.move", []any{[]any{"x_waybill_shipment", "=", string(id)}}, "state")
+				person(h, ms[0]["id"].(int64))
+			})
+		}
+		return false
+	}})
+}
+
 // TestPersonAtTheSameDraft acts on the draft when it has been made, and again when it is about to be posted.
 func TestPersonAtTheSameDraft(t *testing.T) {
 	act := func(method string) func(*house, int64) {
@@ -147,16 +161,7 @@ func TestPersonAtTheSameDraft(t *testing.T) {
 					reprice(h, inv.Move)
 				}
 			} else {
-				var once sync.Once
-				h.proxy.Watch(odootest.Watch{Before: func(c odootest.Call) bool {
-					if c.Model == "account.move" && c.Method == tt.before {
-						once.Do(func() {
-							ms := h.find("account.move", []any{[]any{"x_waybill_shipment", "=", string(id)}}, "state")
-							tt.person(h, ms[0]["id"].(int64))
-						})
-					}
-					return false
-				}})
+				h.actsBefore(tt.before, id, tt.person)
 			}
 			inv, err := h.insist(p)
 			h.proxy.Watch(odootest.Watch{})

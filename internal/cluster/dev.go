@@ -112,6 +112,9 @@ func (d *Dev) await(ctx context.Context) error {
 // Pid is the process id, for whoever measures it.
 func (d *Dev) Pid() int { return d.cmd.Process.Pid }
 
+// Signal sends it a signal, such as SIGSTOP.
+func (d *Dev) Signal(s syscall.Signal) error { return d.cmd.Process.Signal(s) }
+
 // Kill ends the server at once, as a power cut would.
 func (d *Dev) Kill() { d.end(syscall.SIGKILL) }
 

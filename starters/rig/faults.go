@@ -46,6 +46,22 @@ func (f *Faults) Rule(rule func(*http.Request) Fault) {
 	f.changed = make(chan struct{})
 }
 
+// callerKey is under which a call's context has who makes it.
+type callerKey struct{}
+
+// named passes on the calls of one process, so that a rule can tell them from others'.
+func named(caller string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
+	})
+}
+
+// Caller is the name of the worker that makes a call to the billing engine or the TMS; "" for anyone else.
+func Caller(r *http.Request) string {
+	name, _ := r.Context().Value(callerKey{}).(string)
+	return name
+}
+
 // Counts are the calls seen, and those that something was done to.
 func (f *Faults) Counts() (seen, hurt int) {
 	f.mu.Lock()

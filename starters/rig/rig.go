@@ -248,7 +248,9 @@ func (h *House) startProcesses(ctx context.Context) (err error) {
 		return err
 	}
 	for i := range max(h.o.Workers, 1) {
-		h.AddWorker(i)
+		if _, err := h.AddWorker(i); err != nil {
+			return err
+		}
 	}
 	for i := range max(h.o.Bridges, 1) {
 		h.addBridge(i)
@@ -261,14 +263,24 @@ func (h *House) startProcesses(ctx context.Context) (err error) {
 	return h.BridgesReady(ctx)
 }
 
-// AddWorker adds a worker process, not started.
-func (h *House) AddWorker(i int) *Process {
-	listen := fmt.Sprintf("127.0.0.1:%d", h.port(9480+i))
-	h.Metrics = append(h.Metrics, listen)
+// AddWorker adds a worker process, not started. It reaches billing engine and TMS by ways of its own, so that it can be
+// told whose a call is.
+func (h *House) AddWorker(i int) (*Process, error) {
+	name, listen := fmt.Sprintf("worker %d", i+1), fmt.Sprintf("127.0.0.1:%d", h.port(9480+i))
 	env := h.environment(h.roles.worker, "WAYBILL_METRICS_LISTEN="+listen, "TEMPORAL_ADDRESS="+h.ToWorker.Address)
-	p := &Process{Name: fmt.Sprintf("worker %d", i+1), path: filepath.Join(h.Bin, "waybill-worker"), env: env, log: h.logs}
-	h.Workers = append(h.Workers, p)
-	return p
+	for _, to := range []struct {
+		key     string
+		partner *Faults
+	}{{"WAYBILL_BILLING_URL", h.BillingFaults}, {"WAYBILL_TMS_URL", h.TMSFaults}} {
+		url, err := h.serve(named(name, to.partner))
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, to.key+"="+url)
+	}
+	p := &Process{Name: name, path: filepath.Join(h.Bin, "waybill-worker"), env: env, log: h.logs}
+	h.Metrics, h.Workers = append(h.Metrics, listen), append(h.Workers, p)
+	return p, nil
 }
 
 func (h *House) addBridge(i int) {

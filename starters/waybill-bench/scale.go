@@ -38,7 +38,11 @@ func (b *bench) workers(ctx context.Context, h *rig.House) error {
 	n := 2 * b.o.shipments
 	for workers := 1; workers <= 2; workers++ {
 		if workers == 2 {
-			if err := h.AddWorker(1).Start(); err != nil {
+			second, err := h.AddWorker(1)
+			if err == nil {
+				err = second.Start()
+			}
+			if err != nil {
 				return err
 			}
 			if _, err := b.play(ctx, h, script.CleanBurst, 2); err != nil {

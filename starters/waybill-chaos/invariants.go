@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,17 +21,21 @@ import (
 )
 
 // What is checked, and where. The store is read with SQL of its own, Odoo through its own API as its administrator:
-// no code that could be wrong is asked whether it was right.
+// no code that could be wrong is asked whether it was right. What must be is in the plans and the oracle; a story is asked
+// for its journey, and that is compared with the plan.
 //
 //	I1  every delivery the bridge took is in the inbox once, and read or kept with a reason
 //	I2  no event was taken for two: each shipment's scans are numbered without gaps or repeats
-//	I3  each billable shipment has one posted invoice in Odoo, right to the cent
-//	I4  nothing was posted without a validation that is older and has the hash of exactly its lines
-//	I5  no draft or posted invoice in Odoo is nobody's
-//	I6  a delivery that was refused or not answered is in the inbox at most once
+//	I3  each billable shipment has one posted invoice in Odoo, and all of it is right: customer, currency, order, each line
+//	    with its product, quantity, price, tax and the line of the order it bills, net, tax and total to the cent; and it is paid
+//	I4  nothing was posted without a validation that is older and names the hash of its lines. The hash on the invoice is
+//	    the product's own word: that the lines under it are the right ones, I3 says, which reads them
+//	I5  no draft or posted invoice in Odoo is nobody's, whether it says that it is a shipment's or not
+//	I6  a delivery that must be refused is nowhere in the inbox, and one that was not answered is there at most once
 //	I7  every audit trail verifies, and who ruled on a dispute is an approver
 //	I8  everything came to rest: nothing waits, no workflow has failed
-//	I9  a shipment's journey is the same in whatever order its events came, and Odoo shows what the story knows
+//	I9  a shipment's journey is what its partners said, in whatever order they said it, and its delivery in Odoo shows the
+//	    status and the state of the invoice that the plan ends in
 
 func (w *world) sqlite() bool { return !strings.HasPrefix(w.o.store, "postgres") }
 
@@ -122,6 +127,8 @@ func (w *world) checkInbox(ctx context.Context, db *sql.DB) (int, error) {
 	for _, d := range w.deliveries {
 		key := d.Source + "/" + d.ID
 		switch r := state[key]; {
+		case d.Refuse && count[key] > 0:
+			w.violated("I6", fmt.Sprintf("delivery %s had to be refused, was answered %d, and is in the inbox", key, d.Code))
 		case d.Accepted && count[key] != 1:
 			w.violated("I1", fmt.Sprintf("delivery %s was taken, and is in the inbox %d times", key, count[key]))
 		case count[key] > 1:
@@ -176,8 +183,11 @@ func (w *world) checkLedger(ctx context.Context, _ *sql.DB) (int, error) {
 	for _, m := range l.Mismatches {
 		w.violated("I3", m)
 	}
-	if l.Lost > 0 || l.Doubled > 0 {
-		w.violated("I1 I2", fmt.Sprintf("%d events lost, %d taken for two", l.Lost, l.Doubled))
+	if l.Lost > 0 {
+		w.violated("I1", fmt.Sprintf("%d events lost", l.Lost))
+	}
+	if l.Doubled > 0 {
+		w.violated("I2", fmt.Sprintf("%d events taken for two", l.Doubled))
 	}
 	return l.InvoicesPosted, nil
 }
@@ -197,9 +207,37 @@ func (w *world) trails(ctx context.Context, db *sql.DB) (map[string][]trailRow, 
 	return trails, err
 }
 
+// move is an invoice or a credit note in Odoo.
+type move struct {
+	id                                  int64
+	name, state, shipment, origin, hash string
+}
+
+// moves finds all that could be money of this run: in a stand-in whatever there is, in an Odoo that lasts what says that
+// it is a shipment's, and what bills one of the run's orders without saying so.
+func (w *world) moves(ctx context.Context) (ms []move, err error) {
+	domain := []any{[]any{"move_type", "in", []any{"out_invoice", "out_refund"}}}
+	if w.h.Real {
+		var orders []any
+		for _, p := range w.s.Plans {
+			orders = append(orders, p.Order())
+		}
+		domain = append(domain, "|", []any{"x_waybill_shipment", "!=", false}, []any{"invoice_origin", "in", orders})
+	}
+	v, err := w.h.Odoo.Call(ctx, "account.move", "search_read", []any{domain}, map[string]any{"fields": []string{"x_waybill_shipment", "x_waybill_lines_hash", "state", "name", "invoice_origin"}})
+	found, _ := v.([]any)
+	for _, f := range found {
+		r, _ := f.(map[string]any)
+		text := func(field string) string { s, _ := r[field].(string); return s }
+		id, _ := r["id"].(int64)
+		ms = append(ms, move{id, text("name"), text("state"), text("x_waybill_shipment"), text("invoice_origin"), text("x_waybill_lines_hash")})
+	}
+	return ms, err
+}
+
 // checkPostings compares what Odoo has with the validations in the audit trails.
 func (w *world) checkPostings(ctx context.Context, db *sql.DB) (int, error) {
-	v, err := w.h.Odoo.Call(ctx, "account.move", "search_read", []any{[]any{[]any{"x_waybill_shipment", "!=", false}}}, map[string]any{"fields": []string{"x_waybill_shipment", "x_waybill_lines_hash", "state", "name"}})
+	moves, err := w.moves(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -207,28 +245,37 @@ func (w *world) checkPostings(ctx context.Context, db *sql.DB) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	ours := map[string]bool{}
+	orders := map[string]string{}
 	for _, p := range w.s.Plans {
-		ours[string(p.ID)] = true
+		orders[string(p.ID)] = p.Order()
 	}
-	moves, _ := v.([]any)
 	for _, m := range moves {
-		move, _ := m.(map[string]any)
-		id, _ := move["x_waybill_shipment"].(string)
-		hash, _ := move["x_waybill_lines_hash"].(string)
-		if !strings.HasPrefix(id, string(w.h.Tenant)+"-") || !ours[id] && w.h.Real {
-			continue // an earlier run's, in an Odoo that lasts
-		}
-		switch {
-		case !ours[id]:
-			w.violated("I5", fmt.Sprintf("invoice %v is of shipment %s, which nobody sent", move["name"], id))
-		case move["state"] == "draft":
-			w.violated("I5", fmt.Sprintf("a draft of %s is left", id))
-		case move["state"] == "posted" && !validatedBefore(trails[id], hash) && !w.validationLost(ctx, trails[id], id, hash):
-			w.violated("I4", fmt.Sprintf("%v of %s was posted without an earlier validation of its lines %.8s", move["name"], id, hash))
+		if why := m.nobodys(orders, w.h.Real); why != "" {
+			w.violated("I5", why)
+		} else if orders[m.shipment] != "" && m.state == "posted" && !validatedBefore(trails[m.shipment], m.hash) && !w.validationLost(ctx, trails[m.shipment], m.shipment, m.hash) {
+			w.violated("I4", fmt.Sprintf("%s of %s was posted without an earlier validation of its lines %.8s", m.name, m.shipment, m.hash))
 		}
 	}
 	return len(moves), nil
+}
+
+// nobodys says why an invoice is nobody's, by the run's orders of each shipment: none of its shipments has posted it, or
+// it is a draft that was left. "" for one that is somebody's, or an earlier run's in an Odoo that lasts.
+func (m move) nobodys(orders map[string]string, lasts bool) string {
+	_, ours := orders[m.shipment]
+	ours = ours && m.shipment != ""
+	ordered := m.origin != "" && slices.Contains(slices.Collect(maps.Values(orders)), m.origin)
+	switch {
+	case m.state == "cancel", !ours && !ordered && lasts:
+		return ""
+	case m.shipment == "":
+		return fmt.Sprintf("invoice %s (id %d, %s) bills order %q, and says of no shipment", m.name, m.id, m.state, m.origin)
+	case !ours:
+		return fmt.Sprintf("invoice %s (id %d, %s) is of shipment %s, which nobody sent", m.name, m.id, m.state, m.shipment)
+	case m.state == "draft":
+		return fmt.Sprintf("a draft (id %d) of %s is left", m.id, m.shipment)
+	}
+	return ""
 }
 
 // validationLost reports whether the entry of a posting's validation went with a lost store, while the story itself
@@ -309,27 +356,19 @@ func (w *world) checkWorkflows(ctx context.Context, _ *sql.DB) (int, error) {
 	return len(w.s.Plans), nil
 }
 
-// checkJourneys compares each shipment's marks with what its partners said, in order of occurrence.
+// checkJourneys compares each shipment's marks with what its partners said, in order of occurrence, and what customer
+// service reads on its delivery with what the plan ends in.
 func (w *world) checkJourneys(ctx context.Context, _ *sql.DB) (n int, err error) {
 	for _, p := range w.s.Plans {
-		if p.Situation == script.Cancelled || p.ID == "" {
+		if p.ID == "" {
 			continue
 		}
-		st, err := w.s.State(ctx, p.ID)
-		if err != nil {
-			return n, err
+		if p.Situation != script.Cancelled {
+			if err := w.checkMarks(ctx, p); err != nil {
+				return n, err
+			}
 		}
-		var have []string
-		for _, m := range st.Journey.Marks {
-			have = append(have, fmt.Sprintf("%s %s", m.Milestone, m.At.UTC().Format(time.RFC3339)))
-		}
-		want := p.Marks()
-		slices.Sort(have)
-		slices.Sort(want)
-		if !slices.Equal(have, want) {
-			w.violated("I9", fmt.Sprintf("%s has %v, its partners said %v", p.ID, have, want))
-		}
-		if err := w.checkShown(ctx, st); err != nil {
+		if err := w.checkShown(ctx, p); err != nil {
 			return n, err
 		}
 		n++
@@ -337,21 +376,36 @@ func (w *world) checkJourneys(ctx context.Context, _ *sql.DB) (n int, err error)
 	return n, nil
 }
 
-// checkShown compares what customer service reads on the delivery with what the story knows.
-func (w *world) checkShown(ctx context.Context, st freight.Shipment) error {
-	v, err := w.h.Odoo.Call(ctx, "stock.picking", "search_read", []any{[]any{[]any{"id", "=", st.Release.Picking}}}, map[string]any{"fields": []string{"x_waybill_status", "x_waybill_invoice_state", "x_waybill_revision"}})
+func (w *world) checkMarks(ctx context.Context, p *script.Plan) error {
+	st, err := w.s.State(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	var have []string
+	for _, m := range st.Journey.Marks {
+		have = append(have, fmt.Sprintf("%s %s", m.Milestone, m.At.UTC().Format(time.RFC3339)))
+	}
+	want := p.Marks()
+	slices.Sort(have)
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		w.violated("I9", fmt.Sprintf("%s has %v, its partners said %v", p.ID, have, want))
+	}
+	return nil
+}
+
+func (w *world) checkShown(ctx context.Context, p *script.Plan) error {
+	v, err := w.h.Odoo.Call(ctx, "stock.picking", "search_read", []any{[]any{[]any{"id", "=", p.Delivery()}}}, map[string]any{"fields": []string{"x_waybill_status", "x_waybill_invoice_state", "x_waybill_revision"}})
 	if err != nil {
 		return err
 	}
 	found, _ := v.([]any)
 	if len(found) != 1 {
-		return fmt.Errorf("delivery %d is not in Odoo", st.Release.Picking)
+		return fmt.Errorf("delivery %d is not in Odoo", p.Delivery())
 	}
 	shown, _ := found[0].(map[string]any)
-	want := st.Report()
-	if shown["x_waybill_status"] != string(want.Status) || shown["x_waybill_invoice_state"] != string(want.InvoiceState) {
-		w.violated("I9", fmt.Sprintf("Odoo shows %s as %v, %v (revision %v); the story has %s, %s (revision %d)",
-			st.ID, shown["x_waybill_status"], shown["x_waybill_invoice_state"], shown["x_waybill_revision"], want.Status, want.InvoiceState, st.Revision))
+	if status, invoice := p.Shown(); shown["x_waybill_status"] != string(status) || shown["x_waybill_invoice_state"] != string(invoice) {
+		w.violated("I9", fmt.Sprintf("Odoo shows %s as %v, %v (revision %v); it ended in %s, %s", p.ID, shown["x_waybill_status"], shown["x_waybill_invoice_state"], shown["x_waybill_revision"], status, invoice))
 	}
 	return nil
 }

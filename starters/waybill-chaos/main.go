@@ -1,9 +1,10 @@
 // waybill-chaos runs the whole system while everything fails that can fail, and then checks in Odoo itself that
-// each shipment was invoiced once, to the cent. A run is made by its seed.
+// each shipment was invoiced once, to the cent. A run is made by its seed; a release may make another of it.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,10 +19,28 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := command().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "waybill-chaos:", err)
-		os.Exit(1)
+	err := command().ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted // whatever else was found was found because of that
 	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "waybill-chaos:", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+// errInterrupted is for a run that a person ended.
+var errInterrupted = errors.New("interrupted: nothing is concluded, and no seed is kept")
+
+// exitCode is 0 for a run without fault of Waybill's, 130 for one that was interrupted, as a shell has it, else 1.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errInterrupted):
+		return 130
+	}
+	return 1
 }
 
 // options are the flags of a run.
@@ -45,15 +64,17 @@ func command() *cobra.Command {
 		Long: `Fail everything that can fail, by a seed, and check every invoice in Odoo.
 
 Real processes, a real Temporal, partners on their real protocols. ODOO_URL, ODOO_DB, ODOO_LOGIN and ODOO_PASSWORD
-set put a real Odoo in the stand-in's place, and ODOO_SCRIPT, a program that takes kill and start, lets it be killed.
-The run leaves history.jsonl, oracle.json and verdict.json in its folder. Scenarios:
+set put a real Odoo in the stand-in's place. ODOO_SCRIPT, a program that takes kill, start, hold and resume, lets it be
+killed and held; POSTGRES_SCRIPT, one that takes kill, up, hold, resume, dump and restore, does so for the PostgreSQL of
+--store. The run leaves history.jsonl, oracle.json and verdict.json in its folder. It exits with 0 where all is as it must
+be, with 1 where it is not, and with 130 where it was interrupted. Scenarios:
 
 ` + describe(),
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 	f := c.Flags()
-	f.Uint64Var(&o.seed, "seed", 1, "what decides shipments, events, faults and their times")
+	f.Uint64Var(&o.seed, "seed", 1, "what decides shipments, events, faults and their times, within one release")
 	f.IntVar(&o.shipments, "shipments", 40, "how many shipments")
 	f.IntVar(&o.abreast, "abreast", 30, "how many are under way at once")
 	f.DurationVar(&o.duration, "duration", time.Minute, "how long orders come and faults are made; then all heals and comes to rest")
@@ -81,20 +102,33 @@ func run(ctx context.Context, o options) error {
 	return fmt.Errorf("seed %d: %d violations: %s", o.seed, len(v.Violations), strings.Join(v.first(5), "; "))
 }
 
+// needsSmallDisk reports whether the store is to have a small disk of its own. It needs root, so it is asked for by name.
+func needsSmallDisk(o options, chosen []scenario) bool {
+	return o.scenarios != "all" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.name == "disk-full" })
+}
+
 // once makes one run: all that goes wrong, then rest, then the check.
 func once(ctx context.Context, o options, chosen []scenario) (verdict, error) {
-	small := o.scenarios != "all" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.name == "disk-full" }) // it needs root
-	w, err := open(ctx, o, small)
+	w, err := open(ctx, o, needsSmallDisk(o, chosen))
 	if err != nil {
 		return verdict{}, err
 	}
 	defer w.close()
-	if err := w.suffer(ctx, chosen); err != nil {
+	fit, left, err := w.fitting(chosen)
+	if err != nil {
+		return verdict{}, err
+	}
+	if len(left) > 0 {
+		say("not made here: %s", strings.Join(left, ", "))
+	}
+	w.verdict.Fitting = len(fit)
+	if err := w.suffer(ctx, fit); err != nil {
 		w.violated("I8 convergence", err.Error())
 	}
 	if err := w.drain(ctx); err != nil {
 		w.violated("I8 convergence", err.Error())
 	}
 	w.check(ctx)
-	return w.verdict, w.conclude()
+	err = w.conclude(ctx)
+	return w.verdict, err
 }

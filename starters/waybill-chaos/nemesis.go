@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,27 +49,38 @@ var scenarios = []scenario{
 	{processes, "worker-kill", "SIGKILL of a worker, with its relay, in the middle of whatever it does", (*nemesis).workerKill, nil},
 	{processes, "worker-hold", "SIGSTOP of a worker for longer than its heartbeat allows, then SIGCONT", (*nemesis).workerHold, nil},
 	{processes, "bridge-kill", "SIGKILL of a bridge in the middle of a burst", (*nemesis).bridgeKill, nil},
-	{processes, "temporal-kill", "SIGKILL of the Temporal server", (*nemesis).temporalKill, func(w *world) bool { return w.h.Dev != nil }},
+	{processes, "bridge-hold", "SIGSTOP of a bridge in the middle of a burst, then SIGCONT", (*nemesis).bridgeHold, nil},
+	{processes, "temporal-kill", "SIGKILL of the Temporal server", (*nemesis).temporalKill, ownTemporal},
+	{processes, "temporal-hold", "SIGSTOP of the Temporal server, then SIGCONT", (*nemesis).temporalHold, ownTemporal},
 	{processes, "temporal-part", "the network between workers and Temporal parts", (*nemesis).temporalPart, nil},
-	{partners, "odoo-kill", "SIGKILL of Odoo", (*nemesis).odooKill, func(w *world) bool { return os.Getenv("ODOO_SCRIPT") != "" && w.h.Real }},
+	{partners, "odoo-kill", "SIGKILL of Odoo", (*nemesis).odooKill, ownOdoo},
+	{partners, "odoo-hold", "SIGSTOP of Odoo, then SIGCONT", (*nemesis).odooHold, ownOdoo},
 	{partners, "odoo-down", "Odoo's connections are cut", (*nemesis).odooDown, nil},
 	{partners, "odoo-hang", "Odoo takes every call and answers none", (*nemesis).odooHang, nil},
 	{partners, "odoo-lost", "a third of Odoo's replies are lost after it has committed", (*nemesis).odooLost, nil},
 	{partners, "odoo-late", "callers of Odoo are cut off, and what they asked for is done seconds later", (*nemesis).odooLate, nil},
 	{partners, "odoo-slow", "Odoo takes seconds for each call", (*nemesis).odooSlow, nil},
 	{partners, "odoo-busy", "Odoo answers 429 and 503 with Retry-After", (*nemesis).odooBusy, nil},
+	{partners, "partners-busy", "billing engine and TMS answer 429 with Retry-After, and see that no worker comes sooner", (*nemesis).partnersBusy, nil},
 	{partners, "billing-flap", "the billing engine fails every other call", (*nemesis).billingFlap, nil},
 	{partners, "billing-down", "the billing engine is down", (*nemesis).billingDown, nil},
 	{partners, "partner-hang", "billing engine, TMS or finance platform takes every call and answers none", (*nemesis).partnerHang, nil},
 	{partners, "partners-lost", "a third of the partners' replies are lost after they have done it", (*nemesis).partnersLost, nil},
 	{processes, "store-locked", "another process holds the store's only writer", (*nemesis).storeLocked, func(w *world) bool { return w.sqlite() }},
-	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, func(w *world) bool { return !w.sqlite() && canPostgres() }},
+	{processes, "store-kill", "SIGKILL of PostgreSQL", (*nemesis).storeKill, ownPostgres},
+	{processes, "store-hold", "SIGSTOP of PostgreSQL, then SIGCONT", (*nemesis).storeHold, ownPostgres},
 	{processes, "store-restore", "an older backup of the store is put back, reconciled, and what is missing sent again", (*nemesis).storeRestore, func(w *world) bool { return w.sqlite() || canPostgres() }},
 	{processes, "disk-full", "the store's disk is full", (*nemesis).diskFull, func(w *world) bool { return w.small }},
 	{partners, "clock", "senders whose clocks are off: by four minutes, and by six", (*nemesis).clock, nil},
 	{partners, "poison", "bodies no one can use, and garbage signals from a person's hand", (*nemesis).poison, nil},
 	{processes, "deploy", "the workers are replaced by another version, and that is rolled back", (*nemesis).deploy, nil},
 }
+
+// What can be done to a server needs one of the run's own: Temporal, or a script that starts and kills a real Odoo, or a
+// PostgreSQL.
+func ownTemporal(w *world) bool { return w.h.Dev != nil }
+func ownOdoo(w *world) bool     { return os.Getenv("ODOO_SCRIPT") != "" && w.h.Real }
+func ownPostgres(w *world) bool { return !w.sqlite() && canPostgres() }
 
 // canPostgres reports whether there is a program that can kill, dump and restore the PostgreSQL of the run.
 func canPostgres() bool { return os.Getenv("POSTGRES_SCRIPT") != "" }
@@ -99,6 +111,22 @@ func choose(names string) (chosen []scenario, err error) {
 	return chosen, nil
 }
 
+// fitting are the chosen scenarios that can be made here, and the names of the others. That none can be is an error: a
+// run without faults proves nothing of them.
+func (w *world) fitting(chosen []scenario) (fit []scenario, left []string, err error) {
+	for _, s := range chosen {
+		if s.fits == nil || s.fits(w) {
+			fit = append(fit, s)
+		} else {
+			left = append(left, s.name)
+		}
+	}
+	if len(chosen) > 0 && len(fit) == 0 {
+		return nil, left, fmt.Errorf("no chosen fault can be made here: %s", strings.Join(left, ", "))
+	}
+	return fit, left, nil
+}
+
 // nemesis makes faults, one after the other, at times its seed decides.
 type nemesis struct {
 	*world
@@ -108,7 +136,7 @@ type nemesis struct {
 
 // run makes faults until ctx ends; a fault that has begun is healed within whole.
 func (n *nemesis) run(ctx, whole context.Context) {
-	fit := slices.DeleteFunc(slices.Clone(n.scenarios), func(s scenario) bool { return s.fits != nil && !s.fits(n.world) })
+	fit := slices.Clone(n.scenarios)
 	for round := 0; len(fit) > 0; round++ {
 		if round%len(fit) == 0 { // each once, then each again, in another order
 			n.rng.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
@@ -118,13 +146,22 @@ func (n *nemesis) run(ctx, whole context.Context) {
 		}
 		s := fit[round%len(fit)]
 		n.note("fault", s.name, nil)
-		if err := s.do(n, whole); err != nil {
+		if err := n.make(whole, s); err != nil {
 			n.violated("healing of "+s.name, err.Error())
 			return
 		}
 		n.note("heal", s.name, nil)
 		n.count(s.name)
 	}
+}
+
+// make makes a fault and heals it.
+func (n *nemesis) make(ctx context.Context, s scenario) error {
+	if s.part == processes {
+		n.processes.Lock()
+		defer n.processes.Unlock()
+	}
+	return s.do(n, ctx)
 }
 
 func (n *nemesis) count(name string) {
@@ -149,34 +186,64 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 func (n *nemesis) worker() *rig.Process { return n.h.Workers[n.rng.IntN(len(n.h.Workers))] }
 
+// restart notes that a worker begins anew while do is done: what it knew of its partners it has to find out again.
+func (n *nemesis) restart(do func() error) error {
+	n.restarts.Add(1)
+	defer n.restarts.Add(1)
+	return do()
+}
+
 func (n *nemesis) workerKill(ctx context.Context) error {
 	p := n.worker()
-	n.restarts.Add(1)
-	p.Kill()
-	pause(ctx, n.between(0, 3000))
-	return p.Start()
+	return n.restart(func() error {
+		p.Kill()
+		pause(ctx, n.between(0, 3000))
+		return p.Start()
+	})
 }
 
 func (n *nemesis) workerHold(ctx context.Context) error {
-	p := n.worker()
-	p.Signal(syscall.SIGSTOP)
 	long := int64(n.rng.IntN(2)) * 30_000 // every other time for longer than a heartbeat may be late
-	pause(ctx, n.between(3000+long, 10_000+long))
-	p.Signal(syscall.SIGCONT)
+	n.holds.Add(1)
+	n.hold(ctx, n.worker(), n.between(3000+long, 10_000+long))
 	return nil
 }
 
+// hold stops a process for a while: what is sent to it waits, and time passes without it.
+func (n *nemesis) hold(ctx context.Context, p *rig.Process, d time.Duration) {
+	p.Signal(syscall.SIGSTOP)
+	pause(ctx, d)
+	n.holds.Add(1)
+	p.Signal(syscall.SIGCONT)
+}
+
+func (n *nemesis) bridge() *rig.Process { return n.h.Bridges[n.rng.IntN(len(n.h.Bridges))] }
+
 func (n *nemesis) bridgeKill(ctx context.Context) error {
-	p := n.h.Bridges[n.rng.IntN(len(n.h.Bridges))]
+	p := n.bridge()
 	p.Kill()
 	pause(ctx, n.between(0, 3000))
 	return p.Start()
+}
+
+// bridgeHold holds a bridge for about as long as a sender waits for its answer, and longer.
+func (n *nemesis) bridgeHold(ctx context.Context) error {
+	n.hold(ctx, n.bridge(), n.between(3000, 25_000))
+	return nil
 }
 
 func (n *nemesis) temporalKill(ctx context.Context) error {
 	n.h.Dev.Kill()
 	pause(ctx, n.between(500, 5000))
 	return n.h.Dev.Start(ctx)
+}
+
+func (n *nemesis) temporalHold(ctx context.Context) error {
+	if err := n.h.Dev.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("hold Temporal: %w", err)
+	}
+	pause(ctx, n.between(2000, 15_000))
+	return n.h.Dev.Signal(syscall.SIGCONT)
 }
 
 func (n *nemesis) temporalPart(ctx context.Context) error {
@@ -186,18 +253,34 @@ func (n *nemesis) temporalPart(ctx context.Context) error {
 	return nil
 }
 
+// byScript has the script that keeps a server do one thing to it, and another after a while. The second is done though
+// the run has ended meanwhile: nothing stays down.
+func byScript(ctx context.Context, script string, d time.Duration, first, then string) error {
+	run := func(ctx context.Context, verb string) error {
+		if out, err := exec.CommandContext(ctx, os.Getenv(script), verb).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s %s: %w: %s", os.Getenv(script), verb, err, out)
+		}
+		return nil
+	}
+	if err := run(ctx, first); err != nil {
+		return err
+	}
+	pause(ctx, d)
+	return run(context.WithoutCancel(ctx), then)
+}
+
 // odooKill takes down a real Odoo while no person is in it: what a person does there nobody repeats.
 func (n *nemesis) odooKill(ctx context.Context) error {
 	open := n.s.CloseOdoo()
 	defer open()
-	if err := exec.CommandContext(ctx, os.Getenv("ODOO_SCRIPT"), "kill").Run(); err != nil {
-		return fmt.Errorf("kill Odoo: %w", err)
-	}
-	pause(ctx, n.between(1000, 5000))
-	if err := exec.CommandContext(ctx, os.Getenv("ODOO_SCRIPT"), "start").Run(); err != nil {
-		return fmt.Errorf("start Odoo: %w", err)
-	}
-	return nil
+	return byScript(ctx, "ODOO_SCRIPT", n.between(1000, 5000), "kill", "start")
+}
+
+// odooHold holds a real Odoo while no person is in it.
+func (n *nemesis) odooHold(ctx context.Context) error {
+	open := n.s.CloseOdoo()
+	defer open()
+	return byScript(ctx, "ODOO_SCRIPT", n.between(2000, 15_000), "hold", "resume")
 }
 
 // hurt applies a rule to some partners for a while.
@@ -287,8 +370,8 @@ func (n *nemesis) odooSlow(ctx context.Context) error {
 }
 
 func (n *nemesis) odooBusy(ctx context.Context) error {
-	code := []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}[n.rng.IntN(2)]
-	return n.hurt(ctx, n.between(3000, 8000), sometimes(n.rng, 2, rig.Fault{Code: code, After: "1"}), n.h.OdooFaults)
+	code, seconds := []int{http.StatusTooManyRequests, http.StatusServiceUnavailable}[n.rng.IntN(2)], 1+n.rng.IntN(4)
+	return n.hurt(ctx, n.between(3000, 8000), sometimes(n.rng, 2, rig.Fault{Code: code, After: strconv.Itoa(seconds)}), n.h.OdooFaults)
 }
 
 func (n *nemesis) billingFlap(ctx context.Context) error {
@@ -331,29 +414,35 @@ func (n *nemesis) storeLocked(ctx context.Context) error {
 }
 
 func (n *nemesis) storeKill(ctx context.Context) error {
-	if err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), "kill").Run(); err != nil {
-		return fmt.Errorf("kill PostgreSQL: %w", err)
+	return byScript(ctx, "POSTGRES_SCRIPT", n.between(500, 4000), "kill", "up")
+}
+
+func (n *nemesis) storeHold(ctx context.Context) error {
+	return byScript(ctx, "POSTGRES_SCRIPT", n.between(2000, 15_000), "hold", "resume")
+}
+
+// deliver makes one delivery of no shipment, and notes what became of it.
+func (n *nemesis) deliver(ctx context.Context, d script.Delivery, c rig.Clock) (rig.Answer, error) {
+	a, err := n.h.Post(ctx, d.Source, d.ID, d.Body, c)
+	d.Tries, d.Code, d.At, d.Accepted = 1, a.Code, time.Now(), err == nil && a.Code == http.StatusAccepted
+	if d.Refuse {
+		d.Body = nil // nobody sends it again
 	}
-	pause(ctx, n.between(500, 4000))
-	if err := exec.CommandContext(ctx, os.Getenv("POSTGRES_SCRIPT"), "up").Run(); err != nil {
-		return fmt.Errorf("start PostgreSQL: %w", err)
-	}
-	return nil
+	n.observe(d)
+	return a, err
 }
 
 // clock sends as a partner whose clock is off: by four minutes it is taken, by six it is not.
 func (n *nemesis) clock(ctx context.Context) error {
 	for _, off := range []time.Duration{-6 * time.Minute, -4 * time.Minute, 4 * time.Minute, 6 * time.Minute} {
 		id := fmt.Sprintf("clock-%d", n.rng.Uint64())
-		body := stray(id, n.rng)
-		a, err := n.h.Post(ctx, "carrier", id, body, rig.Clock{Off: off})
+		d := script.Delivery{Source: "carrier", ID: id, Body: stray(id, n.rng), Refuse: off.Abs() > 5*time.Minute}
+		a, err := n.deliver(ctx, d, rig.Clock{Off: off})
 		if err != nil || a.Code >= http.StatusInternalServerError {
 			continue // the bridge is down by another fault
 		}
-		if taken := a.Code == http.StatusAccepted; taken != (off.Abs() < 5*time.Minute) {
+		if (a.Code == http.StatusAccepted) == d.Refuse {
 			n.violated("clock", fmt.Sprintf("a delivery signed %s off was answered %d", off, a.Code))
-		} else if taken {
-			n.observe(script.Delivery{Source: "carrier", ID: id, Tries: 1, Code: a.Code, Accepted: true, Body: body, At: time.Now()})
 		}
 	}
 	return nil
@@ -368,7 +457,8 @@ func stray(id string, rng *rand.Rand) []byte {
 // poison sends what no one can use. The bridge says so; the stories note it, and go on.
 func (n *nemesis) poison(ctx context.Context) error {
 	for _, body := range []string{`{`, `{"specversion":"1.0"}`, strings.Repeat("[", 5000), `{"a":1,"a":2}`, "\xff\xfe", `"` + strings.Repeat("x", 5<<20) + `"`} {
-		a, err := n.h.Post(ctx, "carrier", fmt.Sprintf("poison-%d", n.rng.Uint64()), []byte(body), rig.Clock{})
+		d := script.Delivery{Source: "carrier", ID: fmt.Sprintf("poison-%d", n.rng.Uint64()), Body: []byte(body), Refuse: true}
+		a, err := n.deliver(ctx, d, rig.Clock{})
 		if err == nil && a.Code < http.StatusBadRequest {
 			n.violated("poison", fmt.Sprintf("%.40q was answered %d", body, a.Code))
 		}
@@ -388,10 +478,12 @@ func (n *nemesis) poison(ctx context.Context) error {
 func (n *nemesis) deploy(ctx context.Context) error {
 	for _, version := range []string{n.next, n.h.Bin} {
 		for _, p := range n.h.Workers {
-			n.restarts.Add(1)
-			p.Stop(20 * time.Second)
-			p.Use(version + "/waybill-worker")
-			if err := p.Start(); err != nil {
+			err := n.restart(func() error {
+				p.Stop(20 * time.Second)
+				p.Use(version + "/waybill-worker")
+				return p.Start()
+			})
+			if err != nil {
 				return err
 			}
 			if !pause(ctx, n.between(500, 3000)) {

@@ -39,8 +39,9 @@ func (n *nemesis) storeRestore(ctx context.Context) error {
 	if !pause(ctx, n.between(4000, 10_000)) {
 		return nil
 	}
+	n.restarts.Add(1)
+	defer n.restarts.Add(1)
 	for _, p := range append(append([]*rig.Process{}, n.h.Workers...), n.h.Bridges...) {
-		n.restarts.Add(1)
 		p.Kill()
 	}
 	if err := n.h.SwapStore(ctx, func() error { return n.putBack(ctx, backup) }); err != nil {
@@ -196,12 +197,9 @@ func (n *nemesis) diskFull(ctx context.Context) error {
 	refused, until := false, time.Now().Add(n.between(6000, 12_000))
 	for pause(ctx, 200*time.Millisecond) && time.Now().Before(until) {
 		id := fmt.Sprintf("full-%d", n.rng.Uint64())
-		body := stray(id, n.rng)
-		a, err := n.h.Post(ctx, "carrier", id, body, rig.Clock{})
+		a, err := n.deliver(ctx, script.Delivery{Source: "carrier", ID: id, Body: stray(id, n.rng)}, rig.Clock{})
 		switch {
-		case err != nil:
-		case a.Code == http.StatusAccepted:
-			n.observe(script.Delivery{Source: "carrier", ID: id, Tries: 1, Code: a.Code, Accepted: true, Body: body, At: time.Now()})
+		case err != nil, a.Code == http.StatusAccepted:
 		case a.Code == http.StatusServiceUnavailable && a.RetryAfter != "":
 			refused = true
 		default:

@@ -28,10 +28,12 @@ type world struct {
 	s *script.Show
 
 	next     string       // folder of the other version's binaries
-	restarts atomic.Int64 // of workers
+	restarts atomic.Int64 // of workers: counted as each begins and ends
+	holds    atomic.Int64 // of workers and bridges: counted as each begins and ends
 	small    bool         // the store has a small disk of its own
 	unmount  func()       // takes it away; nil where there is none
 
+	processes  sync.Mutex // held while a fault is made of the processes
 	mu         sync.Mutex
 	history    *json.Encoder
 	file       *os.File
@@ -44,7 +46,9 @@ type world struct {
 // verdict is what came of a run.
 type verdict struct {
 	Seed       uint64         `json:"seed"`
+	Fitting    int            `json:"fitting"`   // kinds of faults that could be made
 	Scenarios  map[string]int `json:"scenarios"` // how often each fault was made
+	Revived    int            `json:"revived"`   // processes that ended by themselves, and were started again
 	Violations []string       `json:"violations"`
 	Ledger     *script.Ledger `json:"ledger,omitempty"`
 	Checked    map[string]int `json:"checked"` // how many things each invariant was checked on
@@ -141,20 +145,50 @@ func (w *world) violated(invariant, why string) {
 }
 
 // suffer plays the shipments while faults are made, two at a time, and heals everything at the end.
-func (w *world) suffer(ctx context.Context, chosen []scenario) error {
+func (w *world) suffer(ctx context.Context, fit []scenario) error {
 	faults, stop := context.WithTimeout(ctx, w.o.duration)
 	defer stop()
 	var nemeses sync.WaitGroup
 	for i, part := range []part{processes, partners} {
-		n := &nemesis{world: w, rng: rand.New(rand.NewPCG(w.o.seed, 0xfa17+uint64(i))), scenarios: of(chosen, part)}
+		n := &nemesis{world: w, rng: rand.New(rand.NewPCG(w.o.seed, 0xfa17+uint64(i))), scenarios: of(fit, part)}
 		nemeses.Go(func() { n.run(faults, ctx) })
 	}
 	watching, unwatch := context.WithCancel(ctx)
 	go w.watch(watching)
+	go w.supervise(watching)
 	err := w.s.Play(ctx)
 	unwatch()
 	nemeses.Wait()
 	return err
+}
+
+// supervise starts again what has ended by itself, as whatever runs a company's processes does: a worker that begins
+// while Temporal does not answer gives up.
+func (w *world) supervise(ctx context.Context) {
+	for pause(ctx, time.Second) {
+		if !w.processes.TryLock() {
+			continue // a fault has it down
+		}
+		for _, p := range append(append([]*rig.Process{}, w.h.Workers...), w.h.Bridges...) {
+			if !p.Running() {
+				w.revive(p)
+			}
+		}
+		w.processes.Unlock()
+	}
+}
+
+func (w *world) revive(p *rig.Process) {
+	w.restarts.Add(1)
+	defer w.restarts.Add(1)
+	if err := p.Start(); err != nil {
+		w.violated("supervise", err.Error())
+		return
+	}
+	w.note("revived", p.Name, nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.verdict.Revived++
 }
 
 // watch says where the shipments stand.
@@ -176,8 +210,12 @@ func (w *world) watch(ctx context.Context) {
 	}
 }
 
-// conclude writes oracle and verdict, and keeps a failing seed.
-func (w *world) conclude() error {
+// conclude writes oracle and verdict, and keeps a failing seed. Of a run that was interrupted, or in which no fault was
+// made though there were some to make, nothing is concluded: its violations are not Waybill's.
+func (w *world) conclude(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
 	w.verdict.Seconds = time.Since(w.s.Began()).Seconds()
 	if err := write(filepath.Join(w.h.Dir, "oracle.json"), w.s.Oracle()); err != nil {
 		return err
@@ -189,15 +227,13 @@ func (w *world) conclude() error {
 	for _, v := range w.verdict.first(20) {
 		say("violated %s", v)
 	}
-	if len(w.verdict.Violations) == 0 || w.o.seeds == "" {
-		return nil
+	switch {
+	case len(w.verdict.Violations) > 0 && w.o.seeds != "":
+		return keep(w.o.seeds, keptOf(w.o, w.h.Real))
+	case len(w.verdict.Violations) == 0 && w.verdict.Fitting > 0 && len(w.verdict.Scenarios) == 0:
+		return fmt.Errorf("no fault was made in %s: the run proves nothing, give it longer", w.o.duration)
 	}
-	f, err := os.OpenFile(w.o.seeds, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "%d %d %s\n", w.o.seed, w.o.shipments, w.o.scenarios)
-	return errors.Join(err, f.Close())
+	return nil
 }
 
 func write(file string, v any) error {

@@ -147,6 +147,30 @@ func (w *world) serve(r registry) {
 		w.unpacks = append(w.unpacks, q)
 		return protocol.ShipOrderCancelled{Cancelled: w.keeps == "", Refusal: w.keeps}, w.unpack()
 	})
+	w.serveMoney(r)
+	serve(r, w, protocol.Record, func(q protocol.RecordRequest) (protocol.Recorded, error) {
+		w.records = append(w.records, q)
+		return protocol.Recorded{}, w.keep()
+	})
+	serve(r, w, protocol.ReadTerms, func(protocol.TermsRequest) (freight.Terms, error) { return *terms(), nil })
+	serve(r, w, protocol.ReadNumbers, func(protocol.NumbersRequest) (protocol.Numbers, error) {
+		w.asked++
+		return protocol.Numbers{Numbers: w.numbers}, w.look()
+	})
+	serve(r, w, protocol.VerifyDecision, func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return w.verify(q) })
+	protocol.UpdateStatus.Serve(r, func(_ context.Context, q protocol.StatusUpdate) (protocol.StatusWritten, error) {
+		err := w.board()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if err == nil {
+			w.statuses = append(w.statuses, q)
+		}
+		return protocol.StatusWritten{}, err
+	})
+}
+
+// serveMoney serves what is rated, billed and told of it.
+func (w *world) serveMoney(r registry) {
 	serve(r, w, protocol.RateShipment, func(q protocol.RatingRequest) (freight.Rating, error) { return w.rate(q) })
 	serve(r, w, protocol.ReadBillable, func(protocol.BillableRequest) (freight.Billable, error) {
 		return freight.Billable{Weight: w.weight, Pieces: 1, Blockers: w.blockers, DeliveryLine: 41, Goods: []freight.InvoiceLine{{Ref: "g_40", SaleLine: 40, Product: 8, Description: "Desk", Quantity: "2", UnitPrice: usd("250.00")}}}, nil
@@ -167,25 +191,6 @@ func (w *world) serve(r registry) {
 	serve(r, w, protocol.TellFinance, func(q protocol.FinanceNotice) (protocol.FinanceReceipt, error) {
 		w.notices = append(w.notices, q)
 		return protocol.FinanceReceipt{Number: "F1"}, nil
-	})
-	serve(r, w, protocol.Record, func(q protocol.RecordRequest) (protocol.Recorded, error) {
-		w.records = append(w.records, q)
-		return protocol.Recorded{}, w.keep()
-	})
-	serve(r, w, protocol.ReadTerms, func(protocol.TermsRequest) (freight.Terms, error) { return *terms(), nil })
-	serve(r, w, protocol.ReadNumbers, func(protocol.NumbersRequest) (protocol.Numbers, error) {
-		w.asked++
-		return protocol.Numbers{Numbers: w.numbers}, w.look()
-	})
-	serve(r, w, protocol.VerifyDecision, func(q protocol.DecisionRequest) (protocol.DecisionVerified, error) { return w.verify(q) })
-	protocol.UpdateStatus.Serve(r, func(_ context.Context, q protocol.StatusUpdate) (protocol.StatusWritten, error) {
-		err := w.board()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if err == nil {
-			w.statuses = append(w.statuses, q)
-		}
-		return protocol.StatusWritten{}, err
 	})
 }
 

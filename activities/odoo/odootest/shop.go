@@ -4,6 +4,7 @@ package odootest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -37,6 +38,33 @@ type Order struct {
 	ID       int64
 	Name     string
 	Pickings []int64 // outgoing, as far as they exist
+}
+
+// Tax is the sales tax of the shop's products.
+type Tax struct {
+	Percent float64 // as Odoo's API has it
+	PerLine bool    // rounded on each line of an invoice; otherwise once for the invoice
+}
+
+// Tax reads the tax that a new product gets in the administrator's company, the first there is.
+func (s *Shop) Tax(ctx context.Context) (t Tax, err error) {
+	v, err := s.Odoo.Call(ctx, "res.company", "search_read", []any{[]any{[]any{"id", "=", 1}}}, map[string]any{"fields": []string{"account_sale_tax_id", "tax_calculation_rounding_method"}})
+	if err != nil {
+		return t, err
+	}
+	var tax any
+	for _, r := range rows(v) {
+		t.PerLine = r["tax_calculation_rounding_method"] == "round_per_line"
+		if id, _ := r["account_sale_tax_id"].([]any); len(id) > 0 {
+			tax = id[0]
+		}
+	}
+	v, err = s.Odoo.Call(ctx, "account.tax", "search_read", []any{[]any{[]any{"id", "=", tax}}}, map[string]any{"fields": []string{"amount"}})
+	for _, r := range rows(v) {
+		t.Percent, _ = r["amount"].(float64)
+		return t, err
+	}
+	return t, errors.Join(errors.New("the company has no sales tax"), err)
 }
 
 // Customer makes a customer with a code, in the United States.
@@ -175,10 +203,17 @@ func (s *Shop) Cancel(ctx context.Context, order int64) error {
 	return err
 }
 
-// Pay registers the payment of a posted invoice, as the bank's statement would.
-func (s *Shop) Pay(ctx context.Context, move int64) error {
+// Pay registers the payment of what is open of a posted invoice, as the bank's statement would.
+func (s *Shop) Pay(ctx context.Context, move int64) error { return s.pay(ctx, move, map[string]any{}) }
+
+// PayPart registers the payment of a part of it, in the invoice's currency.
+func (s *Shop) PayPart(ctx context.Context, move int64, amount float64) error {
+	return s.pay(ctx, move, map[string]any{"amount": amount})
+}
+
+func (s *Shop) pay(ctx context.Context, move int64, with map[string]any) error {
 	about := map[string]any{"context": map[string]any{"active_model": "account.move", "active_ids": []any{move}, "dont_redirect_to_payments": true}}
-	v, err := s.Odoo.Call(ctx, "account.payment.register", "create", []any{map[string]any{}}, about)
+	v, err := s.Odoo.Call(ctx, "account.payment.register", "create", []any{with}, about)
 	if err != nil {
 		return err
 	}

@@ -166,8 +166,9 @@ func (p *Plan) charges(refs []freight.Reference, at time.Time) connectors.Charge
 	usd := func(cents int64) freight.Money { return freight.Money{Number: dollars(cents), Currency: "USD"} }
 	c.Invoice.Lines = []connectors.ChargeLine{{Line: "1", Code: freight.Linehaul, RawCode: "400", Amount: usd(linehaul)}, {Line: "2", Code: freight.FuelSurcharge, RawCode: "405", Amount: usd(fuel)}}
 	total := linehaul + fuel
-	if p.Situation == DisputeApproved || p.Situation == DisputeRejected {
-		c.Invoice.Lines = append(c.Invoice.Lines, connectors.ChargeLine{Line: "3", Code: freight.Detention, RawCode: "DET", Amount: usd(p.detention), Quantity: "3.5", Unit: "h"})
+	if p.verdict != "" {
+		hours := fmt.Sprintf("%d.%d", p.halfHours/2, p.halfHours%2*5)
+		c.Invoice.Lines = append(c.Invoice.Lines, connectors.ChargeLine{Line: "3", Code: freight.Detention, RawCode: "DET", Amount: usd(p.detention), Quantity: hours, Unit: "h"})
 		total += p.detention
 	}
 	c.Invoice.Total = usd(total)
@@ -182,6 +183,7 @@ type Delivery struct {
 	Tries    int                `json:"tries"`
 	Code     int                `json:"code"` // of the last answer; 0: none came
 	Accepted bool               `json:"accepted"`
+	Refuse   bool               `json:"refuse,omitzero"` // it must not be taken: badly signed, or nothing anyone can use
 	Body     []byte             `json:"-"`
 	At       time.Time          `json:"at"` // of the last answer
 }

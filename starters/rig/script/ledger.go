@@ -41,8 +41,10 @@ type Row struct {
 	Stage     freight.Stage      `json:"stage"`
 	Invoice   string             `json:"invoice"` // Odoo's number; "" for none
 	Net       string             `json:"net"`
-	Expected  string             `json:"expected"`
-	Verdict   string             `json:"verdict"` // "ok", or what is wrong
+	Tax       string             `json:"tax"`
+	Total     string             `json:"total"`
+	Expected  string             `json:"expected"` // net
+	Verdict   string             `json:"verdict"`  // "ok", or what is wrong
 }
 
 // Disputes counts disputes.
@@ -80,8 +82,8 @@ func (s *Show) Ledger(ctx context.Context) (*Ledger, error) {
 		if err != nil {
 			return nil, err
 		}
-		want := p.expected()
-		got, why := compare(posted, want)
+		want := p.bill(s.tax).net()
+		got, why := s.compare(posted, p)
 		expected, invoiced = expected+want, invoiced+got
 		l.InvoicesPosted += len(posted)
 		if st.Stage != freight.StageClosed && p.Situation != Cancelled {
@@ -89,7 +91,7 @@ func (s *Show) Ledger(ctx context.Context) (*Ledger, error) {
 		}
 		l.row(p, st, posted, got, want, why)
 	}
-	l.InvoicedTotal, l.ExpectedTotal = map[string]string{"USD": dollars(invoiced)}, map[string]string{"USD": dollars(expected)}
+	l.InvoicedTotal, l.ExpectedTotal = map[string]string{billed: dollars(invoiced)}, map[string]string{billed: dollars(expected)}
 	s.partnersAgree(l)
 	l.OdooRepliesLost = s.Proxy.Lost()
 	l.Seconds = time.Since(s.began).Seconds()
@@ -122,66 +124,6 @@ func (l *Ledger) tally(st freight.Shipment, p *Plan) {
 	}
 }
 
-// posted is one posted invoice as Odoo has it.
-type posted struct {
-	move      int64
-	name, net string
-}
-
-func (s *Show) postedInOdoo(ctx context.Context, p *Plan) (ps []posted, err error) {
-	domain := []any{[]any{"x_waybill_shipment", "=", string(p.ID)}, []any{"state", "=", "posted"}}
-	v, err := s.Odoo.Call(ctx, "account.move", "search_read", []any{domain}, map[string]any{"fields": []string{"name", "amount_untaxed"}})
-	if err != nil {
-		return nil, err
-	}
-	list, _ := v.([]any)
-	for _, m := range list {
-		if move, ok := m.(map[string]any); ok {
-			net, _ := move["amount_untaxed"].(float64)
-			name, _ := move["name"].(string)
-			id, _ := move["id"].(int64)
-			ps = append(ps, posted{id, name, fmt.Sprintf("%.2f", net)})
-		}
-	}
-	return ps, nil
-}
-
-// compare says how what is posted is not what was expected. Nothing expected wants no invoice.
-func compare(ps []posted, want int64) (got int64, why []string) {
-	for _, p := range ps {
-		var whole, cents int64
-		if _, err := fmt.Sscanf(p.net, "%d.%02d", &whole, &cents); err != nil {
-			why = append(why, "amount "+p.net)
-		}
-		got += whole*100 + cents
-	}
-	wanted := 1
-	if want == 0 {
-		wanted = 0
-	}
-	if len(ps) != wanted {
-		why = append(why, fmt.Sprintf("%d invoices, want %d", len(ps), wanted))
-	}
-	if got != want {
-		why = append(why, fmt.Sprintf("%s, want %s", dollars(got), dollars(want)))
-	}
-	return got, why
-}
-
-// Wrong says of each shipment what Odoo has posted for it that the oracle does not expect, or lacks.
-func (s *Show) Wrong(ctx context.Context) (all []string, err error) {
-	for _, p := range s.Plans {
-		ps, err := s.postedInOdoo(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		if _, why := compare(ps, p.expected()); len(why) > 0 {
-			all = append(all, string(p.ID)+": "+strings.Join(why, "; "))
-		}
-	}
-	return all, nil
-}
-
 // partnersAgree sees that billing engine and finance platform have each posted invoice once.
 func (s *Show) partnersAgree(l *Ledger) {
 	if n := len(s.Billing.Committed()); n != l.InvoicesPosted {
@@ -195,7 +137,7 @@ func (s *Show) partnersAgree(l *Ledger) {
 func (l *Ledger) row(p *Plan, st freight.Shipment, ps []posted, got, want int64, why []string) {
 	r := Row{Shipment: p.ID, Situation: p.Situation, Stage: st.Stage, Net: dollars(got), Expected: dollars(want), Verdict: "ok"}
 	if len(ps) > 0 {
-		r.Invoice = ps[0].name
+		r.Invoice, r.Tax, r.Total = ps[0].name, ps[0].tax, ps[0].total
 	}
 	if len(why) > 0 {
 		r.Verdict = strings.Join(why, "; ")

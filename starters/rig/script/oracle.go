@@ -3,7 +3,9 @@ package script
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
+	"waybill/activities/odoo/odootest"
 	"waybill/workflows/freight"
 )
 
@@ -55,51 +57,120 @@ func halfUp(r *big.Rat) int64 {
 // dollars writes cents as an amount.
 func dollars(cents int64) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
 
-// detention is what the carrier's contract has for so many half hours: two hours are free, then 50.00 for each
-// hour that has begun.
-func detention(halfHours int64) int64 {
-	over := halfHours - 4
+// allowed is what the carrier's contract has for the half hours its truck waited: two hours are free, then so much for
+// each hour that has begun.
+func (p *Plan) allowed() int64 {
+	over := p.halfHours - 4
 	if over <= 0 {
 		return 0
 	}
-	return (over + 1) / 2 * 5000
+	return (over + 1) / 2 * map[string]int64{"FASTFRT": 5000, "SLOWFRT": 4000}[p.carrier]
 }
 
 // kg is the weight that was delivered, by which the freight is rated.
 func (p *Plan) kg() int64 { return p.pieces * pieceKg }
 
-// expected is the net a shipment's invoice should have, in cents.
-func (p *Plan) expected() int64 {
+// What is on the invoices: the products by their internal references, and the shop's currency.
+const (
+	goods      = "WB-CRATE"
+	freightOf  = "WAYBILL-FREIGHT"
+	billed     = "USD"
+	ofTheOrder = ", for a line of the order"
+)
+
+// line is one line of an invoice, in cents; a price is of one.
+type line struct {
+	product  string
+	quantity int64
+	price    int64
+	sold     bool // it bills a line of the order
+}
+
+func (l line) net() int64 { return l.quantity * l.price }
+
+// words say all that must be right of a line.
+func (l line) words(tax odootest.Tax) string {
+	return lineWords(l.product, fmt.Sprint(l.quantity), dollars(l.price), dollars(l.net()), []string{percent(tax.Percent)}, map[bool]string{true: ofTheOrder}[l.sold])
+}
+
+// bill is what must be on a shipment's invoice.
+type bill struct {
+	lines []line
+	tax   odootest.Tax
+}
+
+// bill is what a shipment's invoice must hold; no lines where there must be none.
+func (p *Plan) bill(tax odootest.Tax) bill {
+	b := bill{tax: tax}
 	if p.Situation == Cancelled {
-		return 0
+		return b
 	}
 	sell := map[string]tariff{"ACME": acmeSouth, "ACMW": acmeRest, "BOLT": bolt}[p.customer]
 	linehaul, fuel := sell.carriage(p.kg())
-	net := linehaul + fuel
 	if p.customer != "BOLT" {
-		net += p.pieces * p.price
+		b.lines = append(b.lines, line{goods, p.pieces, p.price, true})
 	}
-	switch p.Situation {
-	case DisputeApproved:
-		net += p.detention
-	case DisputeRejected:
-		net += detention(p.halfHours)
+	b.lines = append(b.lines, line{freightOf, 1, linehaul, false}, line{freightOf, 1, fuel, false})
+	switch p.verdict {
+	case "approve":
+		b.lines = append(b.lines, line{freightOf, 1, p.detention, false})
+	case "reject":
+		b.lines = append(b.lines, line{freightOf, 1, p.allowed(), false})
 	}
-	return net
+	return b
+}
+
+func (b bill) net() (cents int64) {
+	for _, l := range b.lines {
+		cents += l.net()
+	}
+	return cents
+}
+
+// due is the tax: of each line, or of the whole once, as the company rounds it.
+func (b bill) due() (cents int64) {
+	rate := new(big.Rat).SetFloat64(b.tax.Percent)
+	rate.Quo(rate, big.NewRat(100, 1))
+	of := func(net int64) int64 { return halfUp(new(big.Rat).Mul(big.NewRat(net, 1), rate)) }
+	if !b.tax.PerLine {
+		return of(b.net())
+	}
+	for _, l := range b.lines {
+		cents += of(l.net())
+	}
+	return cents
+}
+
+func (b bill) total() int64 { return b.net() + b.due() }
+
+// words are the lines, in an order of their own.
+func (b bill) words() (all []string) {
+	for _, l := range b.lines {
+		all = append(all, l.words(b.tax))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Expectation is what the oracle says of one shipment.
 type Expectation struct {
 	Shipment  freight.ShipmentID `json:"shipment"`
 	Situation Situation          `json:"situation"`
-	Net       string             `json:"net"` // of the invoice; 0.00 for none
+	Customer  string             `json:"customer"`
+	Lines     []string           `json:"lines"` // of the invoice; none for no invoice
+	Net       string             `json:"net"`   // 0.00 for none
+	Tax       string             `json:"tax"`
+	Total     string             `json:"total"`
+	Verdict   string             `json:"verdict,omitzero"`    // on the carrier's charge that is disputed; "" for none
+	FirstPart int64              `json:"first_part,omitzero"` // per cent that is paid first; 0: all at once
 	Events    int                `json:"events"`
 }
 
 // Oracle is all that must come of a playing.
 func (s *Show) Oracle() (es []Expectation) {
 	for _, p := range s.Plans {
-		es = append(es, Expectation{p.ID, p.Situation, dollars(p.expected()), p.distinct})
+		b := p.bill(s.tax)
+		es = append(es, Expectation{p.ID, p.Situation, p.customer, b.words(), dollars(b.net()), dollars(b.due()), dollars(b.total()), p.verdict, p.firstPart, p.distinct})
 	}
 	return es
 }

@@ -43,11 +43,13 @@ type Plan struct {
 	n         int
 	customer  string
 	carrier   string
-	pieces    int64 // of this delivery
-	ordered   int64 // of the order
-	price     int64 // of a piece, cents
-	halfHours int64 // the truck waited
-	detention int64 // the carrier charges for it, cents
+	pieces    int64  // of this delivery
+	ordered   int64  // of the order
+	price     int64  // of a piece, cents
+	verdict   string // the approver's word on what the carrier charges for waiting: "approve", "reject"; "" where it charges nothing
+	halfHours int64  // the truck waited
+	detention int64  // the carrier charges for it, cents
+	firstPart int64  // per cent of the invoice that is paid first; 0: all is paid at once
 
 	rng     *rand.Rand
 	order   int64
@@ -58,6 +60,8 @@ type Plan struct {
 	distinct  int       // events delivered, each counted once
 	delivered int       // deliveries made, repeats too
 	statusOK  bool      // the status reached Odoo while billing was down
+	paid      bool      // the customer has paid all of it
+	wrong     []string  // what was seen on the way that the oracle does not expect
 }
 
 // pieceKg is what one piece weighs.
@@ -66,8 +70,9 @@ const pieceKg = 60
 // Clean reports whether nothing out of the way happens to the shipment, so that it shows what one costs.
 func (p *Plan) Clean() bool { return p.Situation == CleanSpread || p.Situation == CleanBurst }
 
-// deal makes the plans. One generator a shipment, so that one more does not change the others.
-func deal(seed uint64, n int, situations []Situation) (plans []*Plan) {
+// deal makes the plans. One generator a shipment, so that one more does not change the others. What a seed makes is the
+// same in every run of one release; the next may deal otherwise.
+func deal(seed uint64, n int, situations []Situation, rough bool) (plans []*Plan) {
 	for i := 0; len(plans) < n; i++ {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		p := &Plan{n: i, Situation: situations[i%len(situations)], rng: rng, halfHours: 7, detention: 18_000 + rng.Int64N(5000)}
@@ -76,6 +81,9 @@ func deal(seed uint64, n int, situations []Situation) (plans []*Plan) {
 		p.pieces = 1 + rng.Int64N(9)
 		p.price = 10_000 + rng.Int64N(40_000)
 		p.shape(i)
+		if rough {
+			p.vary()
+		}
 		p.ordered = p.pieces
 		if p.Situation == Backorder {
 			p.ordered = p.pieces + 1
@@ -98,6 +106,7 @@ func (p *Plan) shape(i int) {
 	case NoContract:
 		p.carrier = "NOCON" + strconv.Itoa(i)
 	case DisputeApproved, DisputeRejected:
+		p.verdict = map[Situation]string{DisputeApproved: "approve", DisputeRejected: "reject"}[p.Situation]
 		p.carrier = "FASTFRT"
 		if p.customer == "BOLT" {
 			p.customer = "ACME"
@@ -105,8 +114,42 @@ func (p *Plan) shape(i int) {
 	}
 }
 
+// vary lets happen to a shipment what may happen to any that is not clean: a third pay in two parts, and to a third of
+// those to which nothing else happens with their charges the carrier charges more for waiting than it may.
+func (p *Plan) vary() {
+	switch p.Situation {
+	case CleanSpread, CleanBurst, Cancelled, InTransit:
+		return
+	case Shuffled, LatePOD, BillingDown, ReplyLost:
+		if p.rng.IntN(3) == 0 && p.customer != "BOLT" {
+			p.verdict = []string{"approve", "reject"}[p.rng.IntN(2)]
+		}
+	}
+	if p.verdict != "" {
+		p.halfHours = 5 + p.rng.Int64N(8)
+		p.detention = p.allowed() + 5_000 + p.rng.Int64N(13_000) // over tolerance, within what the approver may decide alone
+	}
+	if p.rng.IntN(3) == 0 {
+		p.firstPart = 20 + p.rng.Int64N(61)
+	}
+}
+
 // postcodes are where the customers are.
 var postcodes = map[string]string{"ACME": "75001", "ACMW": "98101", "BOLT": "60601"}
+
+// Delivery is the shipment's delivery in Odoo; 0 until it exists.
+func (p *Plan) Delivery() int64 { return p.picking }
+
+// Order is the name of its order in Odoo; "" until it is sold.
+func (p *Plan) Order() string { return p.name }
+
+// Shown is what its delivery shows in Odoo in the end.
+func (p *Plan) Shown() (status freight.Status, invoice freight.InvoiceState) {
+	if p.Situation == Cancelled {
+		return freight.StatusCancelled, freight.InvoiceNone
+	}
+	return freight.StatusDelivered, freight.InvoicePaid
+}
 
 // Distinct is how many different things the shipment's partners have said.
 func (p *Plan) Distinct() int { return p.distinct }

@@ -42,6 +42,7 @@ type Show struct {
 
 	o     Options
 	began time.Time
+	tax   odootest.Tax // of all that the shop sells
 
 	mu       sync.Mutex
 	byID     map[freight.ShipmentID]*Plan
@@ -59,7 +60,7 @@ func New(h *rig.House, o Options) *Show {
 	if o.Patience == 0 {
 		o.Patience = 3 * time.Minute
 	}
-	s := &Show{House: h, o: o, Plans: deal(o.Seed, o.Shipments, o.Situations), byID: map[freight.ShipmentID]*Plan{}, asked: map[freight.ShipmentID]chan tms.Request{}, losing: map[freight.ShipmentID]bool{}}
+	s := &Show{House: h, o: o, Plans: deal(o.Seed, o.Shipments, o.Situations, o.Rough), byID: map[freight.ShipmentID]*Plan{}, asked: map[freight.ShipmentID]chan tms.Request{}, losing: map[freight.ShipmentID]bool{}}
 	h.TMS.OnRequest = s.onTender
 	return s
 }
@@ -122,13 +123,16 @@ func (s *Show) inOdoo(f func() error) error {
 
 // openShop makes the customers and products.
 func (s *Show) openShop(ctx context.Context) error {
-	return s.inOdoo(func() error {
+	return s.inOdoo(func() (err error) {
+		if s.tax, err = s.Shop.Tax(ctx); err != nil {
+			return err
+		}
 		for code, postcode := range postcodes {
 			if _, err := s.Shop.Customer(ctx, code, postcode); err != nil {
 				return err
 			}
 		}
-		_, err := s.Shop.Product(ctx, "WB-CRATE", pieceKg)
+		_, err = s.Shop.Product(ctx, goods, pieceKg)
 		return err
 	})
 }
@@ -149,7 +153,7 @@ func (s *Show) sell(ctx context.Context, p *Plan) error {
 		if err != nil {
 			return err
 		}
-		o, err := s.Shop.Sell(ctx, customer, carrier, product, odootest.Line{Product: "WB-CRATE", Quantity: int(p.ordered), Price: price})
+		o, err := s.Shop.Sell(ctx, customer, carrier, product, odootest.Line{Product: goods, Quantity: int(p.ordered), Price: price})
 		if err != nil || len(o.Pickings) == 0 {
 			return errors.Join(fmt.Errorf("order %s has no delivery", o.Name), err)
 		}
@@ -237,10 +241,42 @@ func (s *Show) pay(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("%w; it is in %s with %v", err, st.Stage, st.Exceptions.OpenKinds())
 	}
+	if err := s.payPart(ctx, p, st.Invoice.Move); err != nil {
+		return err
+	}
 	if err := s.inOdoo(func() error { return s.Shop.Pay(ctx, st.Invoice.Move) }); err != nil {
 		return err
 	}
+	p.paid = true
 	return s.stage(ctx, p, freight.StageClosed)
+}
+
+// payPart pays the first part of an invoice that is paid in two, and sees that the story knows what is left.
+func (s *Show) payPart(ctx context.Context, p *Plan, move int64) error {
+	if p.firstPart == 0 {
+		return nil
+	}
+	total := p.bill(s.tax).total()
+	part := total * p.firstPart / 100
+	amount, err := strconv.ParseFloat(dollars(part), 64) // Odoo's API takes a double
+	if err != nil {
+		return err
+	}
+	if err := s.inOdoo(func() error { return s.Shop.PayPart(ctx, move, amount) }); err != nil {
+		return err
+	}
+	var st freight.Shipment
+	err = s.Await(ctx, "the first part of the payment", s.o.Patience, func() (ok bool, err error) {
+		st, err = s.State(ctx, p.ID)
+		return err == nil && st.Payment.State == freight.InvoicePartPaid, ctx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("%w; it has %q", err, st.Payment.State)
+	}
+	if want := (freight.Money{Number: dollars(total - part), Currency: billed}); !st.Payment.Residual.Equal(want) {
+		p.wrong = append(p.wrong, fmt.Sprintf("%s open after the first part of the payment, want %s", st.Payment.Residual, want))
+	}
+	return nil
 }
 
 // payUnasked pays the invoice that Odoo has, and waits until the story ends.
@@ -256,6 +292,7 @@ func (s *Show) payUnasked(ctx context.Context, p *Plan) error {
 	if err := s.inOdoo(func() error { return s.Shop.Pay(ctx, ps[0].move) }); err != nil {
 		return err
 	}
+	p.paid = true
 	return s.Temporal.GetWorkflow(ctx, protocol.ShipmentWorkflowID(p.ID), "").Get(ctx, nil)
 }
 
@@ -310,15 +347,14 @@ func (s *Show) restOf(p *Plan) *Plan {
 
 // people do what a situation asks of them, with the command line they have.
 func (s *Show) people(ctx context.Context, p *Plan) error {
-	switch p.Situation {
-	case DisputeApproved, DisputeRejected:
+	switch {
+	case p.verdict != "":
 		if err := s.open(ctx, p, freight.ChargeDisputed); err != nil {
 			return err
 		}
-		verb := map[Situation]string{DisputeApproved: "approve", DisputeRejected: "reject"}[p.Situation]
 		return s.insist(ctx, p, func(st freight.Shipment) bool { return len(st.Rulings) > 0 },
-			"dispute", verb, string(freight.DisputeIDOf(p.ID, 1)), "--reason", "checked against the gate log")
-	case NoContract:
+			"dispute", p.verdict, string(freight.DisputeIDOf(p.ID, 1)), "--reason", "checked against the gate log")
+	case p.Situation == NoContract:
 		if err := s.open(ctx, p, freight.ContractMissing); err != nil {
 			return err
 		}
