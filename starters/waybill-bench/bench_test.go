@@ -102,6 +102,14 @@ func TestReportSaysWhichMachine(t *testing.T) {
 	}
 }
 
+// TestCommandIsToldWithoutPlacesAndPasswords wants a command that another can give.
+func TestCommandIsToldWithoutPlacesAndPasswords(t *testing.T) {
+	got := arguments([]string{"--only", "story", "--json", "/a/b", "--doc=/a/c", "--postgres", "postgres://u:hunter2@db/x", "--profile=/a/d", "--rounds=2"})
+	if want := ` ARGS="--only story --postgres URL --profile DIR --rounds=2"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestEveryRoundIsTold takes two rounds of a way and of catching up, and wants the middle, the least and the most.
 func TestEveryRoundIsTold(t *testing.T) {
 	b := &bench{report: newReport(), part: "lag"}

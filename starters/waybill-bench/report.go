@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,13 +74,19 @@ func arguments(args []string) string {
 	var kept []string
 	for i := 0; i < len(args); i++ {
 		name, _, whole := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
-		if name == "json" || name == "doc" || name == "dir" || name == "postgres" {
-			if !whole {
-				i++
-			}
+		if !slices.Contains([]string{"json", "doc", "dir", "postgres", "profile"}, name) {
+			kept = append(kept, args[i])
 			continue
 		}
-		kept = append(kept, args[i])
+		if !whole {
+			i++
+		}
+		switch name { // these change what the figures are of
+		case "postgres":
+			kept = append(kept, "--postgres URL")
+		case "profile":
+			kept = append(kept, "--profile DIR")
+		}
 	}
 	if len(kept) == 0 {
 		return ""
