@@ -230,7 +230,7 @@ func TestMonthEndBillsEachOnce(t *testing.T) {
 
 // TestTopOfAProfileNamesFunctionsAndNoBuild reads what pprof prints.
 func TestTopOfAProfileNamesFunctionsAndNoBuild(t *testing.T) {
-	const top = "File: waybill-worker\nBuild ID: 00ff\nType: cpu\nTime: 2026-11-28 01:00:00 UTC\nDuration: 9s, Total samples = 3s\n      flat  flat%   sum%        cum   cum%\n     1s 1% 1% 2s 2%  main.a\n     1s 1% 1% 1s 1%  main.b\n"
+	const top = "File: waybill-worker\nBuild ID: 00ff\nType: cpu\nTime: 2026-11-28 01:00:00 UTC\nDuration: 9s, Total samples = 3s\nShowing top 60 nodes out of 90\n      flat  flat%   sum%        cum   cum%\n     1s 1% 1% 2s 2%  main.a\n     1s 1% 1% 1s 1%  main.b\n"
 	want := "Type: cpu\nDuration: 9s, Total samples = 3s\n      flat  flat%   sum%        cum   cum%\n     1s 1% 1% 2s 2%  main.a"
 	if got := topOf(top, 1); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

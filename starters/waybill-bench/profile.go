@@ -49,13 +49,14 @@ func (b *bench) profileText() error {
 	return os.WriteFile(filepath.Join(b.o.profile, "profile.txt"), []byte(text.String()), 0o600)
 }
 
-// topOf is the head of what pprof prints, and so many functions, without the build they are of.
+// topOf is the head of what pprof prints, and so many functions, without the build they are of and how many it would show.
 func topOf(top string, nodes int) string {
 	lines := strings.Split(strings.TrimSpace(top), "\n")
 	head := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "flat%") })
 	lines = lines[:min(len(lines), head+1+nodes)]
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
-		return strings.HasPrefix(l, "File:") || strings.HasPrefix(l, "Build ID:") || strings.HasPrefix(l, "Time:")
+		head, _, _ := strings.Cut(l, ":")
+		return slices.Contains([]string{"File", "Build ID", "Time"}, head) || strings.HasPrefix(l, "Showing")
 	}), "\n")
 }
 
