@@ -7,7 +7,8 @@ DURATION ?= 60s
 SCENARIOS ?= all
 ODOO ?= standin
 STORE ?= sqlite
-.PHONY: help demo test test-odoo check record build chaos chaos-sabotage outage bench
+FUZZTIME ?= 10m
+.PHONY: help demo test test-odoo check record build chaos chaos-sabotage outage bench fuzz
 
 help: ## this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ check: ## what a change must pass: format, vet, workflow determinism, tests
 	go vet ./...
 	go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0 ./workflows/...
 	$(MAKE) test
+
+fuzz: ## every fuzzer of the tree, one after another, each for FUZZTIME=10m, with the inputs each has tried; ARGS=PATTERN for some
+	@FUZZTIME=$(FUZZTIME) deploy/fuzz.sh $(ARGS)
 
 record: ## record new histories of the stories for replay; existing ones are never overwritten
 	@deploy/temporal.sh >/dev/null

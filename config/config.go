@@ -140,7 +140,7 @@ type Source struct {
 	Auth      any      `mapstructure:"auth"`      // the name of a profile or a profile, as connectors have it; nil: the connector's
 	Secrets   []Secret `mapstructure:"secrets"`
 	Types     []string `mapstructure:"content_types"` // none: the connector's
-	MaxBytes  int64    `mapstructure:"max_bytes"`     // 0: the connector's, else 256 KiB, or 4 MiB with documents
+	MaxBytes  int64    `mapstructure:"max_bytes"`     // 0: the connector's, else 256 KiB, or 5 MiB with documents
 	Documents bool     `mapstructure:"documents"`
 	PerSecond float64  `mapstructure:"per_second"`
 	Burst     int      `mapstructure:"burst"`
@@ -408,7 +408,7 @@ var sourceForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 var connectorForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}(@[1-9][0-9]{0,5})?$`)
 
 // mostBytes bounds what any body may have.
-const mostBytes = 4 << 20
+const mostBytes = 5 << 20
 
 // ForBridge says all that is wrong with what the bridge needs.
 func (c *Config) ForBridge() error {

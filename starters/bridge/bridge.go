@@ -83,9 +83,10 @@ type source struct {
 const (
 	// DefaultLimit bounds a body: an event is some hundred bytes, 256 KiB hold a carrier invoice of any length.
 	DefaultLimit = 256 << 10
-	// DocumentLimit bounds a body from a source that sends documents: a scanned POD is some hundred KiB, a third more in base64.
-	DocumentLimit = 4 << 20
-	// largeAtATime bounds how many bodies over DefaultLimit are held in memory, whoever sends them: 64 MiB.
+	// DocumentLimit bounds a body from a source that sends documents: a scanned POD is some hundred KiB, and one of 3.5 MiB
+	// still fits, which is 4.7 MiB in base64.
+	DocumentLimit = 5 << 20
+	// largeAtATime bounds how many bodies over DefaultLimit are held in memory, whoever sends them: 80 MiB.
 	largeAtATime = 16
 	// patience is under the 10 seconds after which senders give up.
 	patience = 8 * time.Second

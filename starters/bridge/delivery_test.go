@@ -139,9 +139,9 @@ func TestStrangerCannotTellWhetherASourceExists(t *testing.T) {
 	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s")))
 	strange := forgeries(w.clock.now())
 	strange["of 300 KiB"] = letter{secret: bridgetest.SecretOf("x"), body: proof(300 << 10)}
-	strange["of 4 MiB"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 4<<20)}
-	strange["over 4 MiB"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 4<<20+1)}
-	strange["over 4 MiB without a length"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", 4<<20+1), stream: true}
+	strange["as large as may be"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", bridge.DocumentLimit)}
+	strange["too large"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", bridge.DocumentLimit+1)}
+	strange["too large without a length"] = letter{secret: bridgetest.SecretOf("x"), body: strings.Repeat(" ", bridge.DocumentLimit+1), stream: true}
 	strange["as text"] = letter{secret: bridgetest.SecretOf("x"), media: "text/plain"}
 	for name, l := range strange {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestBodyAtTheLimitIsTakenAndOneByteMoreIsNot(t *testing.T) {
 	}{
 		{"256 KiB of a source without documents", "carrier", carrierSecret, bridge.DefaultLimit, http.StatusAccepted},
 		{"a byte more", "carrier", carrierSecret, bridge.DefaultLimit + 1, http.StatusRequestEntityTooLarge},
-		{"4 MiB of a source with documents", "scans", bridgetest.SecretOf("s"), bridge.DocumentLimit, http.StatusAccepted},
+		{"5 MiB of a source with documents", "scans", bridgetest.SecretOf("s"), bridge.DocumentLimit, http.StatusAccepted},
 		{"a byte more than those", "scans", bridgetest.SecretOf("s"), bridge.DocumentLimit + 1, http.StatusRequestEntityTooLarge},
 	} {
 		for _, stream := range []bool{false, true} {
@@ -209,9 +209,14 @@ func TestBodyAtTheLimitIsTakenAndOneByteMoreIsNot(t *testing.T) {
 	}
 }
 
-func TestDocumentsOfAMegabyteArrive(t *testing.T) {
+// TestDocumentOfTheLargestSizeArrives sends what docs/partners.md promises to take.
+func TestDocumentOfTheLargestSizeArrives(t *testing.T) {
+	const largest = 3584 << 10
 	w := newWorld(t, withSource(bridge.Source{Name: "scans", Limit: bridge.DocumentLimit}, bridgetest.SecretOf("s")))
-	w.send(letter{source: "scans", secret: bridgetest.SecretOf("s"), body: proof(1 << 20)}).want(t, http.StatusAccepted)
+	w.send(letter{source: "scans", secret: bridgetest.SecretOf("s"), body: proof(largest)}).want(t, http.StatusAccepted)
+	if ds := w.kept(store.Pending); len(ds) != 1 || len(ds[0].Body) < largest*4/3 {
+		t.Errorf("%d are kept", len(ds))
+	}
 }
 
 func TestContentTypes(t *testing.T) {

@@ -2,7 +2,10 @@ package bridge_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +21,7 @@ import (
 
 	"waybill/internal/store"
 	"waybill/starters/bridge"
+	"waybill/starters/bridge/authn"
 	"waybill/starters/bridge/bridgetest"
 )
 
@@ -159,55 +163,136 @@ func TestSecretsAreTriedAtTheStart(t *testing.T) {
 	}
 }
 
+// rotating is a source whose secret is changed.
+type rotating struct {
+	*world
+	source string
+	ring   *ring
+	signed func(id, secret string) *http.Request // a delivery as it signs them
+}
+
+// rotatingKinds are sources that prove themselves in different ways.
+func rotatingKinds() map[string]func(*testing.T) rotating {
+	return map[string]func(*testing.T) rotating{
+		"Standard Webhooks": func(t *testing.T) rotating {
+			w := newWorld(t)
+			return rotating{w, "carrier", w.carrier, func(id, secret string) *http.Request { return w.request(letter{id: id, secret: secret}) }}
+		},
+		"HMAC of a connector": func(t *testing.T) rotating {
+			proof, r := easyPostProof(t), &ring{}
+			w := newWorld(t, func(o *bridge.Options) {
+				o.Sources = append(o.Sources, bridge.Source{Name: "parcels", Manner: func() bridge.Manner { return bridge.Manner{Proof: proof, Secrets: r.texts, Foreign: true} }})
+			})
+			return rotating{w, "parcels", r, w.byEasyPost}
+		},
+	}
+}
+
+func easyPostProof(t *testing.T) *authn.Verifier {
+	t.Helper()
+	profile, err := authn.Named("easypost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := authn.New(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// byEasyPost is a delivery to parcels as EasyPost signs it.
+func (w *world) byEasyPost(id, secret string) *http.Request {
+	body := fmt.Sprintf(`{"id":%q,"object":"Event","description":"tracker.updated"}`, id)
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.URL+"/v1/events/parcels", strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Hmac-Signature", "hmac-sha256-hex="+hex.EncodeToString(mac.Sum(nil)))
+	return req
+}
+
 // TestRotationUnderLoadRejectsNone changes old -> old and new -> new while senders, who learn of the new secret in
-// between, send as fast as they can.
+// between, send as fast as they can, which is more than any partner does.
 func TestRotationUnderLoadRejectsNone(t *testing.T) {
-	w := newWorld(t)
+	for name, kind := range rotatingKinds() {
+		t.Run(name, func(t *testing.T) { rotate(t, kind(t)) })
+	}
+}
+
+func rotate(t *testing.T, w rotating) {
+	const least = 200 // deliveries a second
 	old, next := bridgetest.SecretOf("o"), bridgetest.SecretOf("n")
-	w.carrier.set(nil, old)
-	var current atomic.Value
-	current.Store(old)
-	var sent atomic.Int64
-	ctx, stop := context.WithCancel(t.Context())
+	w.ring.set(nil, old)
+	l := w.load(old)
+	l.more(t)
+	w.ring.set(nil, old, next)
+	l.more(t)
+	l.secret.Store(next)
+	bridgetest.Until(t, "no use of the old secret", func() bool {
+		was := w.metric("waybill_ingest_key_uses_total", "source="+w.source, "key=1")
+		l.more(t)
+		return w.metric("waybill_ingest_key_uses_total", "source="+w.source, "key=1") == was || len(l.faults) > 0
+	})
+	w.ring.set(nil, next)
+	l.more(t)
+	rate := l.end()
+	for f := range l.faults {
+		t.Error("rejected:", f)
+	}
+	if n := len(w.kept(store.Pending)); int64(n) != l.sent.Load() {
+		t.Errorf("%d were accepted, %d are kept", l.sent.Load(), n)
+	}
+	if t.Logf("%d deliveries, %.0f a second", l.sent.Load(), rate); rate < least {
+		t.Errorf("%.0f deliveries a second: under %d it was no load", rate, least)
+	}
+	w.do(w.signed("evt-old", old)).want(t, http.StatusUnauthorized)
+}
+
+// senders send as fast as answers come, until one is refused.
+type senders struct {
+	secret atomic.Value // a string, with which the next are signed
+	sent   atomic.Int64 // and accepted
+	faults chan string
+	end    func() (perSecond float64)
+}
+
+func (w rotating) load(secret string) *senders {
+	s := &senders{faults: make(chan string, 100)}
+	s.secret.Store(secret)
+	ctx, stop := context.WithCancel(w.t.Context())
 	var wg sync.WaitGroup
-	faults := make(chan string, 100)
+	began := time.Now()
 	for sender := range 8 {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				a, err := try(w.request(letter{id: fmt.Sprintf("evt-%d-%d", sender, n), secret: current.Load().(string)}))
+				a, err := try(w.signed(fmt.Sprintf("evt-%d-%d", sender, n), s.secret.Load().(string)))
 				if err != nil || a.status != http.StatusAccepted {
-					faults <- fmt.Sprint(a.status, a.body, err)
+					s.faults <- fmt.Sprint(a.status, a.body, err)
 					return
 				}
-				sent.Add(1)
+				s.sent.Add(1)
 			}
 		})
 	}
-	some := func(n int64) {
-		from := sent.Load()
-		bridgetest.Until(t, fmt.Sprint(n, " more deliveries"), func() bool { return sent.Load() >= from+n || len(faults) > 0 })
+	s.end = func() float64 {
+		stop()
+		wg.Wait()
+		close(s.faults)
+		return float64(s.sent.Load()) / time.Since(began).Seconds()
 	}
-	some(100)
-	w.carrier.set(nil, old, next)
-	some(100)
-	current.Store(next)
-	bridgetest.Until(t, "no use of the old secret", func() bool {
-		was := w.metric("waybill_ingest_key_uses_total", "source=carrier", "key=1")
-		some(100)
-		return w.metric("waybill_ingest_key_uses_total", "source=carrier", "key=1") == was || len(faults) > 0
-	})
-	w.carrier.set(nil, next)
-	some(100)
-	stop()
-	wg.Wait()
-	close(faults)
-	for f := range faults {
-		t.Error("rejected:", f)
-	}
-	if n := len(w.kept(store.Pending)); int64(n) != sent.Load() {
-		t.Errorf("%d were accepted, %d are kept", sent.Load(), n)
-	}
-	w.send(letter{id: "evt-old", secret: old}).want(t, http.StatusUnauthorized)
+	return s
+}
+
+// more waits until some hundred more have been accepted.
+func (s *senders) more(t *testing.T) {
+	t.Helper()
+	const enough = 400
+	from := s.sent.Load()
+	bridgetest.Until(t, fmt.Sprint(enough, " more deliveries"), func() bool { return s.sent.Load() >= from+enough || len(s.faults) > 0 })
 }
 
 // TestRefusalTakesAsLongForASourceThatIsNotThere measures the handler alone, on a body whose signature takes far

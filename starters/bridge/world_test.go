@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +73,13 @@ func (r *ring) keys() (ks []webhook.Key, _ error) {
 		ks = append(ks, k)
 	}
 	return ks, r.fault
+}
+
+// texts are the secrets as they are written.
+func (r *ring) texts() ([]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.secrets), r.fault
 }
 
 // world is a bridge on a real inbox, behind a real listener.

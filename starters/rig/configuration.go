@@ -22,6 +22,7 @@ type lines struct {
 	StoreURL, OdooURL, DB, Login, Since  string
 	Billing, TMS, Finance, Public, Relay string
 	Dir, Quiet, Proof, Charges, More     string
+	Look                                 time.Duration
 	Sources                              []string // beside those that are always there
 
 	password string
@@ -51,7 +52,7 @@ odoo:
   status: {login: "{{.Login}}", password: "env:DEMO_ODOO_PASSWORD"}
   money: {login: "{{.Login}}", password: "env:DEMO_ODOO_PASSWORD"}
   released_since: "{{.Since}}"
-  scan_every: 1s
+  scan_every: {{.Look}}
 billing: {url: "{{.Billing}}", token: "env:DEMO_PARTNER_TOKEN"}
 tms: {url: "{{.TMS}}", token: "env:DEMO_PARTNER_TOKEN"}
 finance: {url: "{{.Finance}}", token: "env:DEMO_PARTNER_TOKEN"}
@@ -84,6 +85,7 @@ func (h *House) writeConfig(context.Context) error {
 	h.Tenant = h.tenant()
 	c.Tenant, c.Public, c.Dir = h.Tenant, key.Public(), h.Dir
 	c.Quiet, c.Relay, c.StoreURL = or(h.o.Quiet, 2*time.Second).String(), or(h.o.Relay, "{idle: 100ms, gather: 300ms}"), or(h.o.Store, "sqlite:"+filepath.Join(h.Dir, "waybill.db"))
+	c.Look = or(h.o.Look, time.Second)
 	c.Proof, c.Charges = or(h.o.Late, 48*time.Hour).String(), or(h.o.Late, 336*time.Hour).String()
 	c.Sources, c.More = h.o.Sources, h.o.More
 	c.Since = time.Now().Add(-5 * time.Second).UTC().Format(time.RFC3339) // Odoo keeps seconds

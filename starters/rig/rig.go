@@ -37,6 +37,7 @@ type Options struct {
 	Store   string                        // URL of the store; "": a SQLite file in Dir. Of PostgreSQL its owner's: workers and bridges have roles of their own
 	Tags    string                        // build tags of the binaries
 	Relay   string                        // the relay section of the configuration; "": as below
+	Look    time.Duration                 // between two looks at what is new in Odoo; 0: 1 s
 	Quiet   time.Duration                 // from paid to closed; 0: 2 s
 	Late    time.Duration                 // from delivered to where proof is missing, and from there to where charges are; 0: 2 and 14 days
 	Sources []string                      // of the bridge, each as YAML, beside those of Sources

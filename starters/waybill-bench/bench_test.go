@@ -3,10 +3,15 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +24,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
+	"waybill/activities/odoo"
+	"waybill/activities/odoo/odootest"
 	"waybill/internal/store"
+	"waybill/internal/store/storetest"
 	"waybill/starters/rig"
 )
 
@@ -83,6 +91,149 @@ func TestLoadStopsWhenItsTimeIsOver(t *testing.T) {
 	v := fire(over, []string{srv.Listener.Addr().String()}, []shot{{id: "a", raw: []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, {id: "b", due: time.Hour}}, 1, time.Minute)
 	if v.wall > time.Minute || v.refused[http.StatusServiceUnavailable] != 1 || v.clean() == nil {
 		t.Errorf("after %s it refused %v and says %v", v.wall, v.refused, v.clean())
+	}
+}
+
+// TestReportSaysWhichMachine wants what a reader needs to compare: cores and memory.
+func TestReportSaysWhichMachine(t *testing.T) {
+	m := newReport().Machine
+	if !strings.HasPrefix(m, counted(runtime.NumCPU(), "core")) || !strings.HasSuffix(m, "GB of memory") {
+		t.Errorf("the machine is %q", m)
+	}
+}
+
+// TestCommandIsToldWithoutPlacesAndPasswords wants a command that another can give.
+func TestCommandIsToldWithoutPlacesAndPasswords(t *testing.T) {
+	got := arguments([]string{"--only", "story", "--json", "/a/b", "--doc=/a/c", "--postgres", "postgres://u:hunter2@db/x", "--profile=/a/d", "--rounds=2"})
+	if want := ` ARGS="--only story --postgres URL --profile DIR --rounds=2"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestEveryRoundIsTold takes two rounds of a way and of catching up, and wants the middle, the least and the most.
+func TestEveryRoundIsTold(t *testing.T) {
+	b := &bench{report: newReport(), part: "lag"}
+	w := &way{name: "proof"}
+	w.over([]float64{1, 2, 3}, 4)
+	w.over([]float64{5, 6, 7}, 2)
+	l := backlogs{taken: taken{name: "catching up", values: []float64{1, 3}}, waited: 9, left: 2}
+	b.add(w.half(), w.most(), l.told())
+	for i, want := range []figure{{Median: 4, Min: 2, Max: 6, Others: 4}, {Median: 5, Min: 3, Max: 7, Others: 4}, {Median: 2, Min: 1, Max: 3}} {
+		f := b.report.Figures[i]
+		if f.Median != want.Median || f.Min != want.Min || f.Max != want.Max || len(f.Values) != 2 || f.Others != want.Others {
+			t.Errorf("%+v, want %+v", f, want)
+		}
+	}
+	if note := b.report.Figures[2].Note; note != "at most 9 events waited; 2 still do: it is not over" {
+		t.Errorf("it says %q", note)
+	}
+}
+
+// journal notes the methods that are called.
+type journal struct {
+	odoo.Caller
+	mu    sync.Mutex
+	calls []string
+}
+
+func (j *journal) Call(ctx context.Context, model, method string, args []any, kwargs map[string]any) (any, error) {
+	j.mu.Lock()
+	j.calls = append(j.calls, model+"."+method)
+	j.mu.Unlock()
+	return j.Caller.Call(ctx, model, method, args, kwargs)
+}
+
+// TestEitherRecipeGoesFirst posts by both, and sees by the last call which went last: only the bare one looks at what it
+// has posted by search_read.
+func TestEitherRecipeGoesFirst(t *testing.T) {
+	srv := httptest.NewServer(odootest.NewStandIn())
+	t.Cleanup(srv.Close)
+	login := odoo.Options{URL: srv.URL, DB: "demo", Login: "admin", Password: func() (string, error) { return "admin", nil }}
+	h := &rig.House{Odoo: odoo.New(login), Login: login, Tenant: "demo"}
+	h.Shop = odootest.NewShop(h.Odoo)
+	if _, err := odoo.Setup(t.Context(), h.Odoo, odoo.SetupOptions{FreightProduct: "WAYBILL-FREIGHT"}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := pageOf(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{}
+	for _, oursFirst := range []bool{false, true} {
+		plans, err := b.sell(t.Context(), h, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := &journal{Caller: h.Odoo}
+		bare, ours, _, err := page.pairOf(t.Context(), &odoo.Money{Odoo: j, FreightProduct: "WAYBILL-FREIGHT"}, plans, 1, oursFirst)
+		if err != nil || bare <= 0 || ours <= 0 {
+			t.Fatalf("%v bare, %v ours a second: %v", bare, ours, err)
+		}
+		if bareLast := j.calls[len(j.calls)-1] == "account.move.search_read"; bareLast != oursFirst {
+			t.Errorf("ours first: %t, and the calls were %v", oursFirst, j.calls)
+		}
+	}
+}
+
+// TestHousesOnOnePostgresDoNotMeet opens two stores on one database, one after the other.
+func TestHousesOnOnePostgresDoNotMeet(t *testing.T) {
+	server := os.Getenv(storetest.Variable)
+	if server == "" {
+		t.Skip("no PostgreSQL: export " + storetest.Variable + "=$(deploy/postgres.sh up)")
+	}
+	for range 2 {
+		address, drop, err := ownSchema(t.Context(), server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := store.Open(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		repeat, err := s.Accept(t.Context(), store.Delivery{Source: "carrier", ID: "a", Body: []byte("{}"), State: store.Pending, ReceivedAt: time.Now()})
+		if err != nil || repeat {
+			t.Errorf("a delivery that the other house has had is a repeat here: %t, %v", repeat, err)
+		}
+		if err := errors.Join(s.Close(), drop()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestMonthEndBillsEachOnce takes the part of a few shipments, in two rounds.
+func TestMonthEndBillsEachOnce(t *testing.T) {
+	t.Setenv("ODOO_URL", "")
+	file := filepath.Join(t.TempDir(), "figures.json")
+	c := command()
+	c.SetArgs([]string{"--only", "monthend", "--billable", "6", "--rounds", "2", "--dir", t.TempDir(), "--json", file})
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]figure{}
+	for _, f := range r.Figures {
+		got[f.Name] = f
+	}
+	for _, name := range []string{"6 billable at once: until the last is posted", "6 billable at once: rate", "attempts at a posting", "a list of 80 orders meanwhile, 95 % within", "a list of 80 orders, nobody posting, 95 % within"} {
+		if f := got[name]; len(f.Values) != 2 || f.Min <= 0 {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// TestTopOfAProfileNamesFunctionsAndNoBuild reads what pprof prints.
+func TestTopOfAProfileNamesFunctionsAndNoBuild(t *testing.T) {
+	const top = "File: waybill-worker\nBuild ID: 00ff\nType: cpu\nTime: 2026-11-28 01:00:00 UTC\nDuration: 9s, Total samples = 3s\nShowing top 60 nodes out of 90\n      flat  flat%   sum%        cum   cum%\n     1s 1% 1% 2s 2%  main.a\n     1s 1% 1% 1s 1%  main.b\n"
+	want := "Type: cpu\nDuration: 9s, Total samples = 3s\n      flat  flat%   sum%        cum   cum%\n     1s 1% 1% 2s 2%  main.a"
+	if got := topOf(top, 1); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -12,35 +12,12 @@ import (
 	"waybill/workflows/freight"
 )
 
-// stores are what the bridge is measured on.
-func (b *bench) stores() (urls map[string]string, names []string) {
-	urls, names = map[string]string{"SQLite": ""}, []string{"SQLite"}
-	if b.o.postgres != "" {
-		return map[string]string{"SQLite": "", "PostgreSQL": b.o.postgres}, append(names, "PostgreSQL")
-	}
-	return urls, names
-}
-
 // bridge measures what the bridge accepts: first beside a relay that works, then alone.
 func (b *bench) bridge(ctx context.Context) error {
-	urls, names := b.stores()
-	for _, name := range names {
-		if err := b.bridgeOn(ctx, name, urls[name]); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if b.o.postgres == "" {
-		b.word("PostgreSQL was left out: give --postgres URL of an empty database.")
-	}
-	return nil
+	return b.onEach(ctx, rig.Options{Relay: relayDefaults}, b.bridgeOn)
 }
 
-func (b *bench) bridgeOn(ctx context.Context, name, url string) error {
-	h, err := b.open(ctx, rig.Options{Store: url, Relay: relayDefaults})
-	if err != nil {
-		return err
-	}
-	defer h.Close()
+func (b *bench) bridgeOn(ctx context.Context, h *rig.House, name string) error {
 	fleet, err := b.fleet(ctx, h, b.o.fleet)
 	if err != nil {
 		return err
@@ -51,9 +28,11 @@ func (b *bench) bridgeOn(ctx context.Context, name, url string) error {
 	if err := b.closedLoops(ctx, h, name+", relay running", fleet, atLeast(800)); err != nil {
 		return err
 	}
-	if err := b.drained(ctx, h, name+": catching up after that"); err != nil {
+	after := backlogs{taken: taken{name: name + ": catching up after that", unit: "s"}}
+	if err := b.drained(ctx, h, &after); err != nil {
 		return err
 	}
+	b.add(after.told())
 	h.Workers[0].Stop(30 * time.Second)
 	want := map[string]target{"SQLite": atLeast(1500), "PostgreSQL": atLeast(2500)}[name]
 	return b.closedLoops(ctx, h, name+", relay paused", strangers(1000), want)
@@ -180,28 +159,28 @@ const (
 	quietRate = 50
 )
 
+// openLoop is a load that is sent at its rate, whatever the bridge answers.
+type openLoop struct {
+	title string
+	after string // what catching up after it is called
+	p99   target
+	shots func() ([]shot, error)
+}
+
 // steady sends at a rate, whatever the bridge answers: first for long, then in a burst.
 func (b *bench) steady(ctx context.Context, h *rig.House, name string, fleet []subject) error {
 	l := &load{h: h, source: "carrier", about: fleet, name: name + "-steady"}
-	shots, err := l.shots(int(busyRate*b.o.sustain.Seconds()), 0, busyRate)
-	if err != nil {
-		return err
+	for _, o := range []openLoop{
+		{fmt.Sprintf("%s: %d/s for %.0f s, relay running", name, busyRate, b.o.sustain.Seconds()), name + ": catching up after that", atMost(100),
+			func() ([]shot, error) { return l.shots(int(busyRate*b.o.sustain.Seconds()), 0, busyRate) }},
+		{fmt.Sprintf("%s: burst from %d/s to %d/s for %.0f s", name, quietRate, busyRate, b.o.burst.Seconds()), name + ": catching up after the burst", atMost(250),
+			func() ([]shot, error) { return l.burst(b.o.burst) }},
+	} {
+		if err := b.openLoops(ctx, h, o); err != nil {
+			return err
+		}
 	}
-	title := fmt.Sprintf("%s: %d/s for %.0f s, relay running", name, busyRate, b.o.sustain.Seconds())
-	if err := b.openLoop(ctx, h, title, shots, atMost(100)); err != nil {
-		return err
-	}
-	if err := b.drained(ctx, h, name+": catching up after that"); err != nil {
-		return err
-	}
-	if shots, err = l.burst(b.o.burst); err != nil {
-		return err
-	}
-	title = fmt.Sprintf("%s: burst from %d/s to %d/s for %.0f s", name, quietRate, busyRate, b.o.burst.Seconds())
-	if err := b.openLoop(ctx, h, title, shots, atMost(250)); err != nil {
-		return err
-	}
-	return b.drained(ctx, h, name+": catching up after the burst")
+	return nil
 }
 
 // burst is quiet, then busy, then quiet again.
@@ -224,44 +203,86 @@ func (l *load) burst(span time.Duration) (all []shot, err error) {
 // longestLate is how long after the last shot was due an open loop may go on.
 const longestLate = 30 * time.Second
 
-func (b *bench) openLoop(ctx context.Context, h *rig.House, title string, shots []shot, p99 target) error {
-	done, err := b.profiling(ctx, h, "worker", "worker "+title)
-	if err != nil {
-		return err
+// openLoops takes the rounds of a load.
+func (b *bench) openLoops(ctx context.Context, h *rig.House, o openLoop) error {
+	half, most := taken{name: o.title + ", half within", unit: "ms"}, taken{name: o.title + ", 99 % within", unit: "ms", target: o.p99, note: "from when each was due"}
+	cpu, after := taken{name: o.title + ", CPU of bridge and worker", unit: "ms CPU"}, backlogs{taken: taken{name: o.after, unit: "s"}}
+	parts := map[string][]float64{}
+	var accepted []string
+	for range b.o.rounds {
+		v, u, err := b.openLoop(ctx, h, o)
+		if err != nil {
+			return err
+		}
+		accepted = append(accepted, v.accepted...)
+		half.values, most.values, most.others = append(half.values, v.quantile(50)), append(most.values, v.quantile(99)), max(most.others, u.others)
+		for _, name := range []string{"bridge", "worker", "server", self} {
+			parts[name] = append(parts[name], u.perThousand(name, v))
+		}
+		cpu.values = append(cpu.values, u.perThousand("bridge", v)+u.perThousand("worker", v))
+		if err := b.drained(ctx, h, &after); err != nil {
+			return err
+		}
 	}
-	w, err := begin(members(h))
-	if err != nil {
-		return err
-	}
-	v := fire(ctx, h.BridgeAddresses(), shots, 64, shots[len(shots)-1].due+longestLate)
-	u, err := w.end()
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(done(), v.clean()); err != nil {
-		return err
-	}
-	if len(v.accepted) != len(shots) {
-		return fmt.Errorf("of %d deliveries %d were not sent in time", len(shots), len(shots)-len(v.accepted))
-	}
-	note, err := reconcile(ctx, h, v.accepted)
-	b.add(
-		taken{name: title + ", half within", unit: "ms", values: []float64{v.quantile(50)}, note: note + "; none refused"},
-		taken{name: title + ", 99 % within", unit: "ms", target: p99, values: []float64{v.quantile(99)}, others: u.others, note: "from when each was due"},
-		taken{name: title + ", CPU of bridge and worker", unit: "ms CPU", values: []float64{u.perThousand("bridge", v) + u.perThousand("worker", v)},
-			note: fmt.Sprintf("for 1,000 deliveries: bridge %.0f, worker %.0f; Temporal's server %.0f, the load and the partners %.0f", u.perThousand("bridge", v), u.perThousand("worker", v), u.perThousand("server", v), u.perThousand(self, v))},
-	)
+	note, err := reconcile(ctx, h, accepted)
+	half.note = note + "; none refused"
+	cpu.note = fmt.Sprintf("for 1,000 deliveries: bridge %.0f, worker %.0f; Temporal's server %.0f, the load and the partners %.0f",
+		median(parts["bridge"]), median(parts["worker"]), median(parts["server"]), median(parts[self]))
+	b.add(half, most, cpu, after.told())
 	return err
 }
 
-// drained waits until the stories have what the relay had left, and says how long that took.
-func (b *bench) drained(ctx context.Context, h *rig.House, name string) error {
+func (b *bench) openLoop(ctx context.Context, h *rig.House, o openLoop) (v volley, u usage, err error) {
+	shots, err := o.shots()
+	if err != nil {
+		return v, u, err
+	}
+	done, err := b.profiling(ctx, h, "worker", "worker "+o.title)
+	if err != nil {
+		return v, u, err
+	}
+	w, err := begin(members(h))
+	if err != nil {
+		return v, u, err
+	}
+	v = fire(ctx, h.BridgeAddresses(), shots, 64, shots[len(shots)-1].due+longestLate)
+	if u, err = w.end(); err != nil {
+		return v, u, err
+	}
+	if err := errors.Join(done(), v.clean()); err != nil {
+		return v, u, err
+	}
+	if len(v.accepted) != len(shots) {
+		return v, u, fmt.Errorf("of %d deliveries %d were not sent in time", len(shots), len(shots)-len(v.accepted))
+	}
+	return v, u, nil
+}
+
+// backlogs are the times in which the relay caught up, and the most that it had left.
+type backlogs struct {
+	taken
+	waited, left int
+}
+
+func (l backlogs) told() taken {
+	l.note = fmt.Sprintf("%d events waited", l.waited)
+	if len(l.values) > 1 {
+		l.note = "at most " + l.note
+	}
+	if l.left > 0 {
+		l.note += fmt.Sprintf("; %d still do: it is not over", l.left)
+	}
+	return l.taken
+}
+
+// drained waits until the stories have what the relay had left, and notes how long that took.
+func (b *bench) drained(ctx context.Context, h *rig.House, l *backlogs) error {
 	began := time.Now()
 	left, err := backlog(ctx, h)
 	if err != nil {
 		return err
 	}
-	first := left
+	l.waited = max(l.waited, left)
 	for left > 0 && time.Since(began) < b.o.drain {
 		if err := pause(ctx, 250*time.Millisecond); err != nil {
 			return err
@@ -270,12 +291,7 @@ func (b *bench) drained(ctx context.Context, h *rig.House, name string) error {
 			return err
 		}
 	}
-	took := time.Since(began).Seconds()
-	note := fmt.Sprintf("%d events waited", first)
-	if left > 0 {
-		note += fmt.Sprintf("; %d still do: it is not over", left)
-	}
-	b.add(taken{name: name, unit: "s", values: []float64{took}, note: note})
+	l.values, l.left = append(l.values, time.Since(began).Seconds()), left
 	return nil
 }
 

@@ -29,6 +29,7 @@ type shot struct {
 	id  string
 	raw []byte
 	due time.Duration // since the volley began; 0: at once
+	at  time.Time     // when what it says occurred, to the ms, unlike any other of its load
 }
 
 // subject is a shipment that events are about.
@@ -63,7 +64,8 @@ func (l *load) shots(n int, from time.Duration, rate int) (ss []shot, err error)
 		if rate > 0 {
 			s.due = from + time.Duration(i+1)*time.Second/time.Duration(rate)
 		}
-		body, err := l.body(s.id)
+		s.at = time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond).Add(time.Duration(l.n) * time.Millisecond)
+		body, err := l.body(s.id, s.at)
 		if err != nil {
 			return nil, err
 		}
@@ -75,8 +77,7 @@ func (l *load) shots(n int, from time.Duration, rate int) (ss []shot, err error)
 	return ss, nil
 }
 
-func (l *load) body(id string) ([]byte, error) {
-	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond).Add(time.Duration(l.n) * time.Millisecond)
+func (l *load) body(id string, at time.Time) ([]byte, error) {
 	about := l.about[rand.N(len(l.about))]
 	data, err := json.Marshal(connectors.Milestone{Milestone: freight.ArrivedAtFacility, Classifier: freight.Actual, OccurredAt: at, Carrier: "FASTFRT",
 		References: []freight.Reference{{Kind: freight.RefPRO, Carrier: "FASTFRT", Value: about.pro}}})
@@ -106,6 +107,7 @@ type volley struct {
 	refused  map[int]int
 	failed   int // no answer came
 	took     []float64
+	began    time.Time
 	wall     time.Duration
 }
 
@@ -136,11 +138,11 @@ func (v volley) clean() error {
 func fire(ctx context.Context, bridges []string, shots []shot, conns int, within time.Duration) volley {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	v := volley{refused: map[int]int{}}
+	v := volley{refused: map[int]int{}, began: time.Now()}
 	var mu sync.Mutex
 	var next atomic.Int64
 	var all sync.WaitGroup
-	began := time.Now()
+	began := v.began
 	for i := range conns {
 		all.Go(func() {
 			g := gun{address: bridges[i%len(bridges)]}

@@ -52,6 +52,7 @@ type options struct {
 	waiting  int
 	samples  int
 	postings int
+	billable int
 }
 
 func command() *cobra.Command {
@@ -61,7 +62,7 @@ func command() *cobra.Command {
 		Long: `Measure the whole system on this machine, the floor beside the product.
 
 TEMPORAL_ADDRESS must not be set: the Temporal that is measured is one of the bench's own. ODOO_URL, ODOO_DB,
-ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag and odoo; the bench sells there.`,
+ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag, odoo and monthend; the bench sells there.`,
 		SilenceUsage: true, SilenceErrors: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
@@ -70,10 +71,10 @@ ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag
 	f.StringVar(&o.json, "json", "", "write the figures to this file")
 	f.StringVar(&o.doc, "doc", "", "write the figures as a page of Markdown to this file")
 	f.StringVar(&o.dir, "dir", "var/bench", "where the bench keeps its files; emptied at the start")
-	f.StringVar(&o.profile, "profile", "", "write CPU profiles of worker and bridge into this folder; the figures of such a run are of profiled programs")
-	f.StringVar(&o.postgres, "postgres", os.Getenv("WAYBILL_BENCH_POSTGRES"), "URL of an empty PostgreSQL database, to measure the store on it too")
+	f.StringVar(&o.profile, "profile", "", "write CPU profiles of worker and bridge into this folder, and what took most of each into profile.txt there; the figures of such a run are of profiled programs")
+	f.StringVar(&o.postgres, "postgres", os.Getenv("WAYBILL_BENCH_POSTGRES"), "URL of a PostgreSQL database, to measure bridge and scale on it too; each has a schema of its own there while it runs")
 	f.Uint64Var(&o.seed, "seed", 1, "what decides quantities and carriers")
-	f.IntVar(&o.rounds, "rounds", 3, "how often each figure is taken; the median is told, with least and most")
+	f.IntVar(&o.rounds, "rounds", 3, "how often each figure is taken; the median is told, with least and most; memory takes each round in a system started anew")
 	f.IntVar(&o.shipments, "shipments", 16, "shipments in a round of the story")
 	f.IntVar(&o.abreast, "abreast", 16, "shipments under way at once")
 	f.DurationVar(&o.pace, "pace", 800*time.Millisecond, "between the events of a shipment")
@@ -85,6 +86,7 @@ ODOO_LOGIN and ODOO_PASSWORD set put a real Odoo in the stand-in's place for lag
 	f.IntVar(&o.fleet, "fleet", 64, "shipments in transit that the load is spread over")
 	f.IntVar(&o.waiting, "waiting", 500, "shipments waiting in transit whose memory is measured")
 	f.IntVar(&o.samples, "samples", 100, "events whose way to Odoo is timed")
+	f.IntVar(&o.billable, "billable", 500, "shipments that become billable at once")
 	f.IntVar(&o.postings, "postings", 20, "invoices posted at each concurrency")
 	c.AddCommand(floorCommand())
 	return c
@@ -103,6 +105,7 @@ func parts() []part {
 		{"bridge", "What the bridge takes", (*bench).bridge, false},
 		{"lag", "From the bridge's answer to Odoo", (*bench).lag, true},
 		{"odoo", "What Odoo bears", (*bench).odoo, true},
+		{"monthend", "Many shipments billable at once", (*bench).monthEnd, true},
 		{"memory", "What a waiting shipment holds", (*bench).memory, false},
 		{"scale", "More processes, and a noisy partner", (*bench).scale, false},
 	}
@@ -127,7 +130,7 @@ func (o options) check() error {
 			return fmt.Errorf("--%s %s: want 1s to %s", name, d, longest)
 		}
 	}
-	for name, n := range map[string]int{"rounds": o.rounds, "shipments": o.shipments, "abreast": o.abreast, "fleet": o.fleet, "waiting": o.waiting, "samples": o.samples, "postings": o.postings} {
+	for name, n := range map[string]int{"rounds": o.rounds, "shipments": o.shipments, "abreast": o.abreast, "fleet": o.fleet, "waiting": o.waiting, "samples": o.samples, "postings": o.postings, "billable": o.billable} {
 		if n < 1 || n > 10_000 {
 			return fmt.Errorf("--%s %d: want 1 to 10000", name, n)
 		}
@@ -163,7 +166,7 @@ func run(ctx context.Context, o options) error {
 			break
 		}
 	}
-	faults = append(faults, b.report.write(o.json, o.doc), b.report.print(os.Stdout))
+	faults = append(faults, b.profileText(), b.report.write(o.json, o.doc), b.report.print(os.Stdout))
 	return errors.Join(faults...)
 }
 

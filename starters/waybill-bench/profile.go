@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,42 @@ import (
 //
 //go:embed profiler.go.txt
 var profiler []byte
+
+// profileNodes is how many functions of each profile the text shows.
+const profileNodes = 30
+
+// profileText writes what took most of each profile, with all it called, into one text to be kept: profile.txt, beside
+// the profiles themselves.
+func (b *bench) profileText() error {
+	if b.o.profile == "" {
+		return nil
+	}
+	files, err := filepath.Glob(filepath.Join(b.o.profile, "*.cum.txt"))
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "What took CPU, each function with all it called, of %s, %s.\n\n    %s\n", b.report.Machine, b.report.At, b.report.Command)
+	for _, file := range files {
+		top, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&text, "\n%s\n\n%s\n", strings.TrimSuffix(filepath.Base(file), ".cum.txt"), topOf(string(top), profileNodes))
+	}
+	return os.WriteFile(filepath.Join(b.o.profile, "profile.txt"), []byte(text.String()), 0o600)
+}
+
+// topOf is the head of what pprof prints, and so many functions, without the build they are of and how many it would show.
+func topOf(top string, nodes int) string {
+	lines := strings.Split(strings.TrimSpace(top), "\n")
+	head := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "flat%") })
+	lines = lines[:min(len(lines), head+1+nodes)]
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
+		head, _, _ := strings.Cut(l, ":")
+		return slices.Contains([]string{"File", "Build ID", "Time"}, head) || strings.HasPrefix(l, "Showing")
+	}), "\n")
+}
 
 // buildProfiled lets the programs be built with the profiler laid over their sources.
 func (b *bench) buildProfiled() (err error) {

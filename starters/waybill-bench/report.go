@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/montanaflynn/stats"
+	"github.com/prometheus/procfs"
 )
 
 // figure is one thing measured, once a round.
@@ -47,7 +50,23 @@ type word struct {
 }
 
 func newReport() *report {
-	return &report{Machine: "2 cores", At: time.Now().UTC().Format(time.DateOnly), Command: "make bench" + arguments(os.Args[1:])}
+	return &report{Machine: machine(), At: time.Now().UTC().Format(time.DateOnly), Command: "make bench" + arguments(os.Args[1:])}
+}
+
+// machine is what the figures were taken on: cores, their model and the memory, as far as the system tells.
+func machine() string {
+	said := counted(runtime.NumCPU(), "core")
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return said
+	}
+	if cpus, err := fs.CPUInfo(); err == nil && len(cpus) > 0 && cpus[0].ModelName != "" {
+		said += " (" + strings.Join(strings.Fields(cpus[0].ModelName), " ") + ")"
+	}
+	if m, err := fs.Meminfo(); err == nil && m.MemTotalBytes != nil {
+		said += fmt.Sprintf(" and %s GB of memory", number(float64(*m.MemTotalBytes)/giga))
+	}
+	return said
 }
 
 // arguments are the flags as one gives them to make; where files went is left out.
@@ -55,13 +74,19 @@ func arguments(args []string) string {
 	var kept []string
 	for i := 0; i < len(args); i++ {
 		name, _, whole := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
-		if name == "json" || name == "doc" || name == "dir" || name == "postgres" {
-			if !whole {
-				i++
-			}
+		if !slices.Contains([]string{"json", "doc", "dir", "postgres", "profile"}, name) {
+			kept = append(kept, args[i])
 			continue
 		}
-		kept = append(kept, args[i])
+		if !whole {
+			i++
+		}
+		switch name { // these change what the figures are of
+		case "postgres":
+			kept = append(kept, "--postgres URL")
+		case "profile":
+			kept = append(kept, "--profile DIR")
+		}
 	}
 	if len(kept) == 0 {
 		return ""

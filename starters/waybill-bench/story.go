@@ -103,11 +103,16 @@ func (b *bench) play(ctx context.Context, h *rig.House, situation script.Situati
 	if err := s.Play(ctx); err != nil {
 		return s, err
 	}
+	return s, cameOutRight(ctx, s)
+}
+
+// cameOutRight sees in Odoo that every shipment was billed as the oracle has it, and once.
+func cameOutRight(ctx context.Context, s *script.Show) error {
 	wrong, err := s.Wrong(ctx)
 	if len(wrong) > 0 {
-		return s, fmt.Errorf("%d of %d shipments came out wrong: %s", len(wrong), n, strings.Join(wrong, "; "))
+		return fmt.Errorf("%d of %d shipments came out wrong: %s", len(wrong), len(s.Plans), strings.Join(wrong, "; "))
 	}
-	return s, err
+	return err
 }
 
 // round takes the product, then its floor; lean takes the leanest floor as well.
@@ -222,6 +227,15 @@ func each[T any](ts []T, of func(T) float64) (vs []float64) {
 // median is the middle of some values; 0 of none.
 func median(vs []float64) float64 {
 	m, err := stats.Median(vs)
+	if err != nil {
+		return 0
+	}
+	return m
+}
+
+// mean is the arithmetic one; 0 of none.
+func mean(vs []float64) float64 {
+	m, err := stats.Mean(vs)
 	if err != nil {
 		return 0
 	}

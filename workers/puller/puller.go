@@ -96,7 +96,7 @@ const (
 	// atOnce is how many calls to a provider are under way at a time.
 	atOnce = 2
 	// mostBytes bounds an answer, as that of a webhook.
-	mostBytes = 4 << 20
+	mostBytes = 5 << 20
 )
 
 // Run asks until the context ends. A slow provider keeps no other waiting.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -304,25 +305,82 @@ func TestFactsThatChangeBeforePostingAreValidatedAgain(t *testing.T) {
 	}
 }
 
-func TestBillingOutageNeverStopsTheStatus(t *testing.T) {
+// unavailable is the fault of a system that is down and asks to be let alone for ten minutes: the test environment, unlike
+// a server, ends an activity after its tenth attempt.
+func unavailable(words string) error {
+	return protocol.Transient.After(errors.New(words), 10*time.Minute)
+}
+
+// TestBillingDownForAnHourNeverStopsTheStatus has the billing engine fail from before the freight moves until an hour
+// later.
+func TestBillingDownForAnHourNeverStopsTheStatus(t *testing.T) {
 	s := newStory(t)
-	rate, down := s.rate, false
+	rate, asked := s.rate, 0
+	var down atomic.Bool
 	s.rate = func(q protocol.RatingRequest) (freight.Rating, error) {
-		if down {
-			return freight.Rating{}, protocol.Transient.Of(errors.New("billing engine is down"))
+		if down.Load() {
+			asked++
+			return freight.Rating{}, unavailable("billing engine is down")
 		}
 		return rate(q)
 	}
-	s.at(time.Hour, func() { down = true; s.scan(carried(s.Now(), "")...) })
-	s.at(time.Hour+2*time.Minute, func() {
-		if got := s.state().Shown.Status; got != freight.StatusDelivered || len(s.plans) != 0 {
-			t.Errorf("Odoo shows %s with billing down, %d postings", got, len(s.plans))
+	shows := func(want freight.Status) func() {
+		return func() {
+			if got := s.state().Shown.Status; got != want || len(s.plans) != 0 {
+				t.Errorf("Odoo shows %s with billing down, want %s; %d postings", got, want, len(s.plans))
+			}
 		}
-		down = false
-	})
-	s.at(3*time.Hour, s.paid)
+	}
+	s.at(time.Hour, func() { down.Store(true); s.scan(carried(s.Now(), "")[:4]...) })
+	s.at(89*time.Minute, shows(freight.StatusOutForDelivery))
+	s.at(90*time.Minute, func() { s.scan(carried(s.Now(), "")[4:]...) })
+	s.at(2*time.Hour-time.Second, shows(freight.StatusDelivered))
+	s.at(2*time.Hour, func() { down.Store(false) })
+	s.at(4*time.Hour, s.paid)
 	s.run()
-	s.finished(freight.StageClosed)
+	s.billedOnce()
+	if asked < 2 {
+		t.Errorf("the billing engine failed %d times: it was not asked while it was down", asked)
+	}
+}
+
+// TestPostingDownForAnHourPostsOnceAfterwards has Odoo refuse every posting for an hour.
+func TestPostingDownForAnHourPostsOnceAfterwards(t *testing.T) {
+	s := newStory(t)
+	post := s.post
+	var down atomic.Bool
+	down.Store(true)
+	s.post = func(p freight.InvoicePlan) (freight.Invoice, error) {
+		if down.Load() {
+			return freight.Invoice{}, unavailable("Odoo answers 503")
+		}
+		return post(p)
+	}
+	s.at(time.Hour, func() { s.scan(carried(s.Now(), "")...) })
+	s.at(2*time.Hour, func() {
+		if st := s.state(); st.Invoice != nil || st.Shown.Status != freight.StatusDelivered || len(s.plans) < 2 {
+			t.Errorf("with posting down for an hour: invoice %+v, Odoo shows %s, asked %d times", st.Invoice, st.Shown.Status, len(s.plans))
+		}
+		down.Store(false)
+	})
+	s.at(4*time.Hour, s.paid)
+	s.run()
+	s.billedOnce()
+}
+
+// billedOnce fails the test unless the story closed with one invoice, of which everyone was told once, however often
+// Odoo was asked for it.
+func (s *story) billedOnce() {
+	s.t.Helper()
+	st := s.finished(freight.StageClosed)
+	for _, p := range s.plans {
+		if p.Key != s.plans[0].Key || p.LinesHash() != s.plans[0].LinesHash() {
+			s.t.Errorf("asked to post %+v, and then %+v", s.plans[0], p)
+		}
+	}
+	if st.Invoice == nil || len(s.plans) == 0 || st.Invoice.Net != s.plans[0].Net || len(s.drafts) != 1 || len(s.notices) != 1 {
+		s.t.Errorf("invoice %+v; the billing engine was told %d times, finance %d times", st.Invoice, len(s.drafts), len(s.notices))
+	}
 }
 
 func TestDeclinedTenderIsAskedAnewUnderItsOwnNumber(t *testing.T) {

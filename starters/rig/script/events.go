@@ -23,8 +23,10 @@ func (s *Show) groups(p *Plan, es []any) [][]any {
 	switch {
 	case s.o.Rough:
 		return p.rough(es)
-	case p.Situation == InTransit:
-		return [][]any{es[:2]}
+	case p.keeps() > 0:
+		last := len(es) - p.keeps()
+		p.held = es[last:]
+		return [][]any{es[:last]}
 	case p.Situation == CleanBurst:
 		return [][]any{es[:3], es[3:5], es[5:]}
 	case p.Situation == Shuffled:
@@ -37,6 +39,23 @@ func (s *Show) groups(p *Plan, es []any) [][]any {
 		return [][]any{es[:5], es[5:]}
 	}
 	return apart(es)
+}
+
+// keeps is how many of a shipment's last events its situation keeps back: it stays where it is.
+func (p *Plan) keeps() int {
+	return map[Situation]int{InTransit: 6, Unproved: 2, Unbilled: 1}[p.Situation]
+}
+
+// Next delivers the first of the events that a shipment's situation has kept back: the proof of one that is Unproved,
+// its carrier's invoice of one that is Unbilled. Where none is left it is an error.
+func (s *Show) Next(ctx context.Context, p *Plan) error {
+	if len(p.held) == 0 {
+		return fmt.Errorf("shipment %s (%s): none of its events is kept back", p.ID, p.Situation)
+	}
+	e := p.held[0]
+	p.held = p.held[1:]
+	p.delivered++
+	return s.send(ctx, p, e)
 }
 
 func apart(es []any) (groups [][]any) {
@@ -133,9 +152,10 @@ func sourceOf(e any) string {
 	return "carrier"
 }
 
-// pod is a small document; every shipment's is its own.
-func pod(id freight.ShipmentID) string {
-	return base64.StdEncoding.EncodeToString([]byte("%PDF-1.4 proof of delivery of " + id))
+// pod is a document of at least so many bytes; every shipment's is its own.
+func pod(id freight.ShipmentID, size int) []byte {
+	text := []byte("%PDF-1.4 proof of delivery of " + string(id) + " ")
+	return append(text, bytes.Repeat([]byte{'.'}, max(size-len(text), 0))...)
 }
 
 // events are the eight things that happen to a shipment that goes well.
@@ -150,7 +170,7 @@ func (s *Show) events(p *Plan, request tms.Request) []any {
 		es = append(es, connectors.Milestone{Milestone: m, Classifier: freight.Actual, OccurredAt: at.Add(time.Duration(i) * time.Minute), Carrier: freight.CarrierCode(p.carrier), References: refs})
 	}
 	proof := connectors.Milestone{Milestone: freight.DocumentReceived, Classifier: freight.Actual, OccurredAt: at.Add(proofAfter), Carrier: freight.CarrierCode(p.carrier), References: refs,
-		Documents: []connectors.Document{{Kind: freight.DocumentPOD, MediaType: "application/pdf", Content: pod(p.ID), Signer: "R. Receiver"}}}
+		Documents: []connectors.Document{{Kind: freight.DocumentPOD, MediaType: "application/pdf", Content: base64.StdEncoding.EncodeToString(pod(p.ID, s.o.ProofBytes)), Signer: "R. Receiver"}}}
 	return append(es, proof, p.charges(refs, at.Add(chargesAfter)))
 }
 

@@ -26,10 +26,12 @@ const (
 	Backorder       Situation = "backorder"
 	RestOfOrder     Situation = "rest of a backorder"
 	InTransit       Situation = "picked up, not delivered"
+	Unproved        Situation = "delivered, not proved"
+	Unbilled        Situation = "proved, not billed by its carrier"
 )
 
-// Situations lists those that are dealt out; the rest of a backorder comes with its first part, and
-// a shipment that stays in transit is for whoever measures waiting.
+// Situations lists those that are dealt out; the rest of a backorder comes with its first part, and a shipment that
+// stays where it is, in transit, delivered or proved, is for whoever measures waiting, and what comes next: see Next.
 func Situations() []Situation {
 	return []Situation{CleanSpread, CleanBurst, Shuffled, LatePOD, DisputeApproved, DisputeRejected, NoContract, BillingDown, ReplyLost, Cancelled, Backorder}
 }
@@ -56,6 +58,7 @@ type Plan struct {
 	name    string // of the order
 	picking int64
 
+	held      []any     // events that its situation keeps back
 	at        time.Time // of the first event
 	distinct  int       // events delivered, each counted once
 	delivered int       // deliveries made, repeats too
@@ -101,7 +104,7 @@ func deal(seed uint64, n int, situations []Situation, rough bool) (plans []*Plan
 // shape sets what a situation needs.
 func (p *Plan) shape(i int) {
 	switch p.Situation {
-	case CleanSpread, CleanBurst, InTransit:
+	case CleanSpread, CleanBurst, InTransit, Unproved, Unbilled:
 		p.customer = "ACME"
 	case NoContract:
 		p.carrier = "NOCON" + strconv.Itoa(i)

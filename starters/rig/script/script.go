@@ -30,6 +30,7 @@ type Options struct {
 	Orders     time.Duration  // between two orders; 0: at once
 	Pace       time.Duration  // between groups of events; then no shipment is asked how far it is, so that asking costs none of what is measured. 0: ask
 	Patience   time.Duration  // how long one step of a shipment may take; 0: 3 minutes
+	ProofBytes int            // of each proof of delivery; less than its text has: that alone
 	Observe    func(Delivery) // hears of every delivery's fate; nil: nobody
 	// Tell takes what a partner has to say, which then sends nothing; nil: it is sent to the bridge. Data is the event's.
 	Tell func(d Delivery, data any) error
@@ -220,13 +221,28 @@ func (s *Show) carry(ctx context.Context, p *Plan) error {
 	if err := s.warehouse(ctx, p); err != nil {
 		return err
 	}
-	if err := s.deliverEvents(ctx, p, request); err != nil || p.Situation == InTransit {
+	if err := s.deliverEvents(ctx, p, request); err != nil {
 		return err
+	}
+	if p.keeps() > 0 {
+		return s.rests(ctx, p)
 	}
 	if err := s.people(ctx, p); err != nil {
 		return err
 	}
 	return s.pay(ctx, p)
+}
+
+// rests waits until a shipment has come to where its situation leaves it, and Odoo shows it there.
+func (s *Show) rests(ctx context.Context, p *Plan) error {
+	want := map[Situation]freight.Stage{Unproved: freight.StageProof, Unbilled: freight.StageCharges}[p.Situation]
+	if want == "" {
+		return nil
+	}
+	return s.Await(ctx, "stage "+string(want), s.o.Patience, func() (bool, error) {
+		st, err := s.State(ctx, p.ID)
+		return err == nil && st.Stage == want && !busy(st), ctx.Err()
+	})
 }
 
 func (s *Show) pay(ctx context.Context, p *Plan) error {

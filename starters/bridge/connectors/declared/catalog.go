@@ -91,7 +91,7 @@ type Entry struct {
 }
 
 // goBytes bounds the body of a source that is read in Go: a history of 5,000 scans, or a photo in base64.
-const goBytes = 4 << 20
+const goBytes = 5 << 20
 
 // Find is the connector of a name, as it is now: gls@1, or gls, which is the highest version. An error says why there
 // is none, and what is wrong with the files that may have been meant.

@@ -35,13 +35,13 @@ type Definition struct {
 
 // Limits bound what one delivery may cost. Zero is the default.
 type Limits struct {
-	Bytes int64         `yaml:"bytes"` // of a body; 0: 256 KiB, at most 4 MiB
+	Bytes int64         `yaml:"bytes"` // of a body; 0: 256 KiB, at most 5 MiB
 	Depth int           `yaml:"depth"` // of nesting; 0: 32, at most 100
 	Time  time.Duration `yaml:"time"`  // of the program; 0: 1 s, at most 10 s
 }
 
 const (
-	defaultBytes, maxBytes = 256 << 10, 4 << 20
+	defaultBytes, maxBytes = 256 << 10, 5 << 20
 	defaultDepth, maxDepth = 32, 100
 	defaultTime, maxTime   = time.Second, 10 * time.Second
 )
