@@ -13,7 +13,7 @@ var claimSpec = func() spec {
 	partner := with(fields("zip"), "country_id", fields("code"))
 	order := fields("name", "state", "client_order_ref")
 	order = with(order, "currency_id", fields("name"))
-	order = with(order, "partner_shipping_id", partner)
+	order = orderedSpec(order)
 	order = with(order, "partner_invoice_id", with(fields("active"), "commercial_partner_id", fields("ref")))
 	s := fields("name", "state", "picking_type_code", fieldShipment, fieldCarrierRef, "weight", "weight_uom_name")
 	s = with(s, "company_id", with(spec{}, "country_id", fields("code")))
@@ -95,6 +95,8 @@ func releaseOf(p rec) freight.Release {
 	}
 	r.ShipTo = freight.Place{Ref: to.id("id"), Country: to.sub("country_id").str("code"), Postcode: to.str("zip")}
 	r.Missing = missing(commercial.str("ref"), r)
+	asks := orderedOf(order)
+	r.Ordered = &asks
 	r.Known = freight.TrackingsIn(p.str(fieldCarrierRef), r.Carrier)
 	return r
 }

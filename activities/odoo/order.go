@@ -118,7 +118,7 @@ func (s *Status) claimLoad(ctx context.Context, q protocol.ClaimRequest) (freigh
 		}
 	}
 	r := releaseOf(asDelivery(order))
-	r.PickingName = ""
+	r.PickingName, r.Ordered = "", nil // what a load asks is not the order's to change
 	return q.Load.Complete(r), nil
 }
 

@@ -37,6 +37,9 @@ type Scout struct {
 	looked time.Time                   // from when on deliveries are read that have numbers of the carrier; zero: from Since
 	known  map[int64]string            // numbers of the carrier that were registered of late, by delivery
 	told   map[freight.ShipmentID]bool // of numbers that people were asked for, and whose stories have not said so yet
+
+	ordered time.Time                     // from when on orders are read; zero: from Since
+	asks    map[freight.ShipmentID]string // what orders that were written of late ask, by hash
 }
 
 // Guard says whether Odoo may be called, and hears how it went.
@@ -106,7 +109,7 @@ func (s *Scout) Look(ctx context.Context) error {
 	if s.Guard.Report(err); err != nil {
 		return err
 	}
-	return errors.Join(s.release(ctx, found), s.changes(ctx), s.supply(ctx), s.payments(ctx), s.releaseOrders(ctx), s.cancelOrders(ctx))
+	return errors.Join(s.release(ctx, found), s.changes(ctx), s.orders(ctx), s.supply(ctx), s.payments(ctx), s.releaseOrders(ctx), s.cancelOrders(ctx))
 }
 
 // pages reads page after page, until one is not full: what cannot be helped on the first must not hide the rest.
@@ -199,6 +202,42 @@ func (s *Scout) changes(ctx context.Context) error {
 	}
 	s.looked, s.known = began.Add(-lookBack), known
 	return nil
+}
+
+// orders tells shipments whose order asks something else than when they last looked.
+func (s *Scout) orders(ctx context.Context) error {
+	began, since := time.Now(), s.ordered
+	if since.IsZero() {
+		since = s.Since
+	}
+	found, err := pages(func(after int64) ([]odoo.SeenOrder, error) { return s.Status.Orders(ctx, since, after, page) }, func(o odoo.SeenOrder) int64 { return o.Picking })
+	if err != nil {
+		return err
+	}
+	var faults []error
+	asks, all := map[freight.ShipmentID]string{}, true
+	for _, o := range found {
+		asks[o.Shipment] = o.Ordered.Hash()
+		known, err := s.tellOrder(ctx, o)
+		faults, all = append(faults, err), all && known
+	}
+	s.asks = asks
+	if err := errors.Join(faults...); err != nil || !all {
+		return err // the next look reads all of it again
+	}
+	s.ordered = began.Add(-lookBack)
+	return nil
+}
+
+// tellOrder tells a shipment what its order asks, unless it knows, or was told and has not said so yet. One that the store
+// does not know yet is not known, and is told by a later look.
+func (s *Scout) tellOrder(ctx context.Context, o odoo.SeenOrder) (known bool, err error) {
+	asks := o.Ordered.Hash()
+	v, known, err := s.Store.View(ctx, o.Shipment)
+	if err != nil || !known || v.Ordered == "" || v.Ordered == asks || s.asks[o.Shipment] == asks {
+		return known, err
+	}
+	return true, unlessGone(protocol.OrderSeen.Send(ctx, s.Temporal, protocol.ShipmentWorkflowID(o.Shipment), o.Ordered))
 }
 
 // supply tells shipments whose carrier's number people are asked for that one is registered by now, whoever did so: somebody

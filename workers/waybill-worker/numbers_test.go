@@ -64,3 +64,22 @@ func TestFreightOfWhichNobodySaysWhenItComesIsFoundUntilSomebodyDoes(t *testing.
 	}
 	w.until("it is found no more", func() bool { return !found() }, func() string { return "it is" })
 }
+
+// TestOrderThatSomebodyChangesInOdooAfterItsReleaseIsShown with what has changed, and is over when it is as it was.
+func TestOrderThatSomebodyChangesInOdooAfterItsReleaseIsShown(t *testing.T) {
+	w := newWorld(t)
+	w.says(w.start(), "scans_started")
+	id := w.release("ACME")
+	s := w.state(w.temporal, id, "it knows what was ordered", func(s freight.Shipment) bool { return s.Release.Ordered != nil && len(s.Intents) == 0 })
+	write := func(quantity int) {
+		if _, err := w.shop.Odoo.Call(t.Context(), "sale.order.line", "write", []any{[]int64{s.Release.Ordered.Lines[0].ID}, map[string]any{"product_uom_qty": quantity}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(9)
+	w.state(w.temporal, id, "the change is shown", func(s freight.Shipment) bool {
+		return strings.HasPrefix(s.Shown.Exception, "order_changed: since its release the order was changed: 9 of WB-CRATE, was 4 of WB-CRATE")
+	})
+	write(4)
+	w.state(w.temporal, id, "it is as it was", func(s freight.Shipment) bool { return len(s.Exceptions.OpenKinds()) == 0 && s.Shown.Exception == "" })
+}

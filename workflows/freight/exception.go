@@ -25,6 +25,7 @@ const (
 	PartnerFailed     ExceptionKind = "partner_failed" // a system refused what we asked
 	ReportRefused     ExceptionKind = "report_refused" // Odoo refused a status, or the store a record
 	PaymentOverdue    ExceptionKind = "payment_overdue"
+	OrderChanged      ExceptionKind = "order_changed" // after its release
 	CancelTooLate     ExceptionKind = "cancel_too_late"
 	ScanRefused       ExceptionKind = "scan_refused"
 	MessageUnreadable ExceptionKind = "message_unreadable"
@@ -96,6 +97,7 @@ var remedies = map[ExceptionKind]remedy{
 	ReportRefused:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Retry, Dismiss}, advice: "The shipment goes on, but what is known of it is not shown there. Mend it there, then resolve with retry."},
 	PaymentOverdue:      {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, advice: "Chase the customer. Goes by itself when the payment is seen."},
 	CancelTooLate:       {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss}, advice: "It is carried and billed in spite of the cancellation. Ask the carrier to return the freight, credit the invoice, or restore the order."},
+	OrderChanged:        {owner: Operations, within: 4 * time.Hour, actions: []Action{Dismiss, Abandon}, advice: "The carrier and the warehouse know the order as it was released. Tell them what has changed, or change it back in Odoo: it goes by itself then. Dismiss what is arranged."},
 	ScanRefused:         {owner: Operations, within: day, actions: []Action{Dismiss}, advice: "A partner reports what cannot be. Ask the owner of that source."},
 	LateCharge:          {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "The carrier charged for the customer after our invoice was made. Bill or credit it by hand, then dismiss; nothing is billed by itself."},
 	PayableHeld:         {owner: Finance, within: 5 * day, actions: []Action{Dismiss}, holds: true, advice: "Do not pay this charge before it is cleared with the carrier, then dismiss. The customer's invoice does not wait for it."},

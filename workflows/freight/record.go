@@ -80,6 +80,8 @@ type View struct {
 	TMS        string    `json:"tms,omitzero"`      // by the shipment's route; "" is the default
 	Tender     int       `json:"tender,omitzero"`   // the tender under way, where it is not the first; 0 for the first
 
+	Ordered string `json:"ordered,omitzero"` // hash of what the order asked when it was last looked at; "" where not known
+
 	// The lane and the service, by which subscribers choose.
 	From     string `json:"from,omitzero"` // origin, ISO 3166-1 alpha-2
 	To       string `json:"to,omitzero"`   // destination
@@ -101,6 +103,9 @@ func (s *Shipment) ViewAt(revision int64, now time.Time) View {
 	}
 	if s.Plan != nil {
 		v.InvoiceKey = s.Plan.Key
+	}
+	if o := s.ordered(); o != nil {
+		v.Ordered = o.Hash()
 	}
 	v.SLA = s.endangered()
 	if s.SLA != nil {

@@ -24,6 +24,7 @@ type Release struct {
 	Missing     []string     `json:"missing,omitempty"` // billing prerequisites Odoo does not have, in words
 	From        string       `json:"from,omitzero"`     // origin, ISO 3166-1 alpha-2; "" where Odoo does not say
 	Service     string       `json:"service,omitzero"`  // code of the order's delivery method; "" for none
+	Ordered     *Ordered     `json:"ordered,omitempty"` // what the order asked; nil for a load, and shipments of an earlier release
 	Route       Route        `json:"route,omitzero"`    // who serves the shipment; the zero value is the default
 
 	// Of a load that no delivery stands for: Picking is 0.

@@ -47,6 +47,8 @@ type Shipment struct {
 	Supplied []Reference `json:"supplied,omitempty"`
 	// Unnumbered is since when it is accepted and no number of the carrier's is known; zero: one is, or none is looked for.
 	Unnumbered time.Time `json:"unnumbered,omitzero"`
+	// Ordered is what the order asks now, where that is otherwise than when it was claimed or last looked at.
+	Ordered *Ordered `json:"ordered,omitempty"`
 	// ShipOrder is what the warehouse was asked for; zero where it was not, as where the route names none.
 	ShipOrder ShipOrder `json:"shipOrder,omitzero"`
 	Estimate  Money     `json:"estimate,omitzero"` // of the sell side, at release

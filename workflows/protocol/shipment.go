@@ -61,6 +61,9 @@ var (
 // NumbersKnown tells a shipment numbers of the carrier's that it may not know.
 var NumbersKnown = Signal[freight.NumbersGiven]{Name: "numbers-known", Text: `Numbers of the carrier's became known: {"numbers":[{"kind":"tracking","value":"1Z999"}],"by":"ann","reason":"called the carrier"}, or waybill exception supply SHIPMENT NUMBER`}
 
+// OrderSeen tells a shipment what its order asks now.
+var OrderSeen = Signal[freight.Ordered]{Name: "order-seen", Text: "What the order asks, where it was changed, from the worker's scan of Odoo. Not for hands: change the order in Odoo."}
+
 // ScanBatch is all the scans that wait for one shipment, in order.
 type ScanBatch struct {
 	Scans []freight.Scan `json:"scans"`

@@ -116,7 +116,7 @@ func TestTemporalShowsThePageTheSignalsAndWhatIsAsked(t *testing.T) {
 		t.Errorf("the page is %q", shown.GetCurrentDetails())
 	}
 	signals := shown.GetDefinition().GetSignalDefinitions()
-	if len(signals) != 5 {
+	if len(signals) != 7 {
 		t.Errorf("%d signals are offered", len(signals))
 	}
 	for _, d := range append(signals, shown.GetDefinition().GetQueryDefinitions()...) {

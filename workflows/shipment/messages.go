@@ -18,6 +18,7 @@ func (r *run) readMessages(ctx workflow.Context) {
 	protocol.CancelAsked.On(ctx, r.inbox, func(c freight.CancelRequest) { r.hearCancelRequest(ctx, c) }, bad)
 	protocol.ResolveAsked.On(ctx, r.inbox, func(q protocol.ResolveRequest) { r.resolve(ctx, q) }, bad)
 	protocol.DisputeSettled.On(ctx, r.inbox, func(m protocol.Settlement) { r.hearSettlement(ctx, m) }, bad)
+	protocol.OrderSeen.On(ctx, r.inbox, func(o freight.Ordered) { r.seeOrder(ctx, o) }, bad)
 	protocol.NumbersKnown.On(ctx, r.inbox, func(g freight.NumbersGiven) { r.hearNumbers(ctx, g) }, bad)
 }
 

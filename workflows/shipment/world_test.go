@@ -44,6 +44,7 @@ type world struct {
 	unpack   func() error
 	refusal  string
 	keeps    string              // why the warehouse does not stop
+	ordered  *freight.Ordered    // what the order asks when it is claimed
 	wms      string              // that the route names
 	booked   *freight.Booking    // nil: the TMS names carrier and PRO
 	tracking []string            // of the booking
@@ -122,7 +123,7 @@ func (w *world) serve(r registry) {
 	protocol.Dispute.Serve(r, dispute.Workflow)
 	serve(r, w, protocol.ClaimDelivery, func(q protocol.ClaimRequest) (freight.Release, error) {
 		w.claims++
-		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}}, w.claim()
+		return freight.Release{Picking: q.Picking, PickingName: "WH/OUT/7", Order: 70, OrderName: "S00070", Customer: "ACME", Partner: 5, Company: 1, Currency: "USD", Weight: "120", Pieces: 1, ShipTo: freight.Place{Country: "US", Postcode: "75001"}, Route: freight.Route{WMS: w.wms}, Ordered: w.ordered}, w.claim()
 	})
 	serve(r, w, protocol.RequestCarrier, func(q protocol.TransportRequest) (protocol.Booked, error) {
 		w.tenders = append(w.tenders, q.Tender)

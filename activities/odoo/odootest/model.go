@@ -372,20 +372,28 @@ func (db *database) holds(model string, r row, term any) (bool, error) {
 		return false, traceback("ValueError: Invalid leaf %v", term)
 	}
 	path, _ := t[0].(string)
-	var v any
-	for _, name := range strings.Split(path, ".") {
-		var err error
-		if v, err = db.get(model, r, name); err != nil {
-			return false, err
+	name, rest, on := strings.Cut(path, ".")
+	v, err := db.get(model, r, name)
+	if err != nil {
+		return false, err
+	}
+	if !on {
+		return compare(v, t[1], t[2])
+	}
+	f, to := db.tables[model].fields[name], ids(v)
+	if f.one != "" {
+		to = []any{v}
+	}
+	for _, id := range to { // of several records one is enough
+		led := db.row(f.one+f.many, id) // one of the two is ""
+		if led == nil {
+			continue
 		}
-		if to := db.tables[model].fields[name].one; to != "" && strings.Contains(path, name+".") {
-			if r = db.row(to, v); r == nil {
-				return false, nil
-			}
-			model = to
+		if ok, err := db.holds(f.one+f.many, led, []any{rest, t[1], t[2]}); ok || err != nil {
+			return ok, err
 		}
 	}
-	return compare(v, t[1], t[2])
+	return false, nil
 }
 
 func compare(v, op, want any) (bool, error) {

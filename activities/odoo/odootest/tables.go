@@ -69,7 +69,7 @@ func (db *database) buildMasters() {
 	db.add("res.country", plain("code:char"))
 	db.add("uom.uom", map[string]kind{"id": {plain: "int"}, "name": {plain: "char"}, "factor": {plain: "float"}, "rounding": {computed: func(*database, row) any { return 0.01 }}})
 	db.buildCompany()
-	p := db.add("res.partner", plain("ref:char", "zip:char", "is_company:bool", "active:bool"))
+	p := db.add("res.partner", plain("ref:char", "zip:char", "street:char", "street2:char", "city:char", "is_company:bool", "active:bool"))
 	p.fields["country_id"] = one("res.country")
 	p.fields["commercial_partner_id"] = kind{one: "res.partner", computed: func(_ *database, r row) any { return r["id"] }}
 	p.fields["active"] = kind{computed: func(_ *database, r row) any { return r["active"] != false }, plain: "bool"}
@@ -112,7 +112,7 @@ func (db *database) userLock(company row, lock string) any {
 }
 
 func (db *database) buildSales() {
-	o := db.add("sale.order", plain("state:char", "client_order_ref:char", "payment_term_id:int", "reference:char"))
+	o := db.add("sale.order", plain("state:char", "commitment_date:char", "client_order_ref:char", "payment_term_id:int", "reference:char"))
 	for name, model := range map[string]string{"partner_id": "res.partner", "partner_invoice_id": "res.partner", "partner_shipping_id": "res.partner", "carrier_id": "delivery.carrier", "company_id": "res.company",
 		"pricelist_id": "product.pricelist", "fiscal_position_id": "account.fiscal.position", "user_id": "res.users", "incoterm": "account.incoterms", "journal_id": "account.journal"} {
 		o.fields[name] = one(model)
