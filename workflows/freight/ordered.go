@@ -3,7 +3,7 @@ package freight
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,8 +40,11 @@ func HashOf(text string) string {
 // Hash is the same for what asks the same.
 func (o Ordered) Hash() string {
 	o.By = o.By.UTC()
-	b, _ := json.Marshal(o) // texts and a time
-	return HashOf(string(b))
+<<<<<<< HEAD
+	return hashOf(o)[:16] // as HashOf makes it
+=======
+	return hashOf(o)[:16]
+>>>>>>> outbound
 }
 
 // Check says what is wrong with its form; nil for nothing.
@@ -55,7 +58,11 @@ func (o Ordered) Check() error {
 		}
 	}
 	if !o.By.IsZero() && !Plausible(o.By) {
+<<<<<<< HEAD
 		return fmt.Errorf("the time it is wanted by cannot be")
+=======
+		return errors.New("the time it is wanted by cannot be")
+>>>>>>> outbound
 	}
 	return nil
 }
