@@ -40,11 +40,7 @@ func HashOf(text string) string {
 // Hash is the same for what asks the same.
 func (o Ordered) Hash() string {
 	o.By = o.By.UTC()
-<<<<<<< HEAD
-	return hashOf(o)[:16] // as HashOf makes it
-=======
 	return hashOf(o)[:16]
->>>>>>> outbound
 }
 
 // Check says what is wrong with its form; nil for nothing.
@@ -58,11 +54,7 @@ func (o Ordered) Check() error {
 		}
 	}
 	if !o.By.IsZero() && !Plausible(o.By) {
-<<<<<<< HEAD
-		return fmt.Errorf("the time it is wanted by cannot be")
-=======
 		return errors.New("the time it is wanted by cannot be")
->>>>>>> outbound
 	}
 	return nil
 }

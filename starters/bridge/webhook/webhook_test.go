@@ -236,5 +236,5 @@ func plain(signatures string) bool {
 			return false
 		}
 	}
-	return len(all) <= 8
+	return len(all) <= 8 && len(all) == len(strings.Fields(signatures))
 }
