@@ -78,9 +78,10 @@ func TestRefusedRecordIsKeptAndSaidAgain(t *testing.T) {
 	var said int64
 	for _, r := range s.records[1:] {
 		for _, a := range r.Audits {
-			if said++; a.N != said {
-				t.Fatalf("audit entry %d came as number %d: the chain has a gap", a.N, said)
+			if a.N > said+1 { // one may come twice: a record under way, and the posting, carry the same
+				t.Fatalf("audit entry %d came after number %d: the chain has a gap", a.N, said)
 			}
+			said = max(said, a.N)
 		}
 	}
 }
