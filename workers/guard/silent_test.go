@@ -46,6 +46,7 @@ func TestSystemThatNeverAnswersIsFoundOutWithinFiveSeconds(t *testing.T) {
 	calling, stop := context.WithCancel(t.Context())
 	began, failed := time.Now(), make(chan error, 1)
 	go func() {
+		defer close(failed)
 		_, err := guard.Around(g, engine.RateShipment)(calling, protocol.RatingRequest{Shipment: "acme-1"})
 		failed <- err
 	}()
