@@ -15,8 +15,12 @@ list() {
     sed -E 's#/[^/]*:func # #; s#^#./#' | sort -u
 }
 
-# The last figure that the fuzzer gave.
-tried() { grep -oE 'execs: [0-9]+' <<<"$1" | tail -n1 | tr -dc 0-9 || true; }
+# The last figure that the fuzzer gave; one that is ended at once gives none.
+tried() {
+  local n
+  n=$(grep -oE 'execs: [0-9]+' <<<"$1" | tail -n1 | tr -dc 0-9) || true
+  echo "${n:-0}"
+}
 
 all=$(list)
 case ${1:-} in
