@@ -170,9 +170,9 @@ func TestAnOdooThatIsDownIsSaidOnce(t *testing.T) {
 func TestTemporalSetupMakesWhatCheckMisses(t *testing.T) {
 	clustertest.Start(t)
 	d := newDesk(t, "http://127.0.0.1:1")
-	v := consoletest.FromJSON[console.Verdict](t, d.want(console.Failed, "", "6 missing", "--json", "temporal", "check"))
-	if len(v.Missing) != 6 {
-		t.Errorf("five attributes and the retention are missing, said: %q", v.Missing)
+	v := consoletest.FromJSON[console.Verdict](t, d.want(console.Failed, "", "7 missing", "--json", "temporal", "check"))
+	if len(v.Missing) != 7 {
+		t.Errorf("six attributes and the retention are missing, said: %q", v.Missing)
 	}
 	for _, m := range v.Missing {
 		if !strings.Contains(m, "run waybill-admin temporal setup") {
