@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"waybill/internal/cluster"
 	"waybill/starters/rig"
 	"waybill/starters/rig/script"
 )
@@ -38,6 +39,9 @@ func (n *nemesis) storeRestore(ctx context.Context) error {
 	}
 	if !pause(ctx, n.between(4000, 10_000)) {
 		return nil
+	}
+	if err := n.marked(ctx); err != nil {
+		return err
 	}
 	n.restarts.Add(1)
 	defer n.restarts.Add(1)
@@ -63,6 +67,20 @@ func (n *nemesis) storeRestore(ctx context.Context) error {
 		return err
 	}
 	return n.sendAgain(ctx, from, to)
+}
+
+// marked waits until Temporal has a newer mark than the store, so than the backup: from then on a worker sees that it is
+// older before it works. While Temporal is away no mark is kept, and a backup of that time shows by the first record that
+// it lacks.
+func (n *nemesis) marked(ctx context.Context) error {
+	m, err := n.h.Store.Mark(ctx)
+	if err != nil {
+		return err
+	}
+	return n.h.Await(ctx, "a mark of the store in Temporal", time.Minute, func() (bool, error) {
+		there, err := cluster.StoreMark(ctx, n.h.Temporal, n.h.Tenant)
+		return err == nil && there > m.N, nil
+	})
 }
 
 // backUp copies the store while it is written to, as a company's backup does.
