@@ -452,12 +452,12 @@ func Addresses(text string) (netip.Prefix, error) {
 // DefaultQueues are the limits of each task queue where the configuration has none: few at a time for Odoo, which
 // serves about four callers well on two cores. Two postings at a time are the most beside which a person's page in Odoo
 // stays within twice its idle time there: docs/figures.md has the curve. At a time is what each worker does; the rate of
-// posting is that of all of them together, so that more workers cannot take Odoo from people. An invoice takes two of it:
-// what may be billed, and the posting.
+// posting is that of all of them together, so that more workers cannot take Odoo from people: 12 a second are the 6 invoices
+// that two at a time posted there, of which each takes two, for what may be billed and for the posting.
 func DefaultQueues() map[string]Queue {
 	qs := map[string]Queue{}
 	for _, q := range []Queue{
-		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 4, 2}, {protocol.QueueBilling, 0, 8},
+		{protocol.QueueStories, 0, 100}, {protocol.QueueStatus, 0, 4}, {protocol.QueuePost, 12, 2}, {protocol.QueueBilling, 0, 8},
 		{protocol.QueueTMS, 0, 8}, {protocol.QueueWMS, 0, 8}, {protocol.QueueFinance, 0, 8}, {protocol.QueueRecord, 0, 8},
 	} {
 		qs[q.Name] = q

@@ -124,10 +124,10 @@ func TestExampleMeansWhatItSays(t *testing.T) {
 	if v, err := c.TMS.Token.Reveal(); v != "t0ken" || err != nil {
 		t.Errorf("token %q, %v", v, err)
 	}
-	if q := c.Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 4 {
+	if q := c.Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 12 {
 		t.Errorf("%+v", q)
 	}
-	if q := load(t, "").Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 4 {
+	if q := load(t, "").Queue("odoo-post"); q.Concurrency != 2 || q.PerSecond != 12 {
 		t.Errorf("by default posting is %+v: more workers would take Odoo from people", q)
 	}
 	if q := c.Queue("billing"); q.Concurrency != 8 {
