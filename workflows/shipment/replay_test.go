@@ -86,10 +86,10 @@ func TestReplay(t *testing.T) {
 	histories.Replay(t, "testdata/keyring.json", func(r worker.WorkflowReplayer) { protocol.Shipment.Serve(r, shipment.Workflow) })
 }
 
-// TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid: while both releases ran, this one may have claimed
-// it with a route that names a warehouse, and the one before read the acceptance.
-func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *testing.T) {
-	text, err := os.ReadFile("testdata/histories/v1/clean.json")
+// recorded is a history as it was recorded, to be altered to what another release would have made of it.
+func recorded(t *testing.T, name string) *historypb.History {
+	t.Helper()
+	text, err := os.ReadFile("testdata/histories/v1/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +97,23 @@ func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *tes
 	if err := protojson.Unmarshal(text, &h); err != nil {
 		t.Fatal(err)
 	}
+	return &h
+}
+
+// replayed runs today's story over a history.
+func replayed(t *testing.T, h *historypb.History) {
+	t.Helper()
+	r := worker.NewWorkflowReplayer()
+	protocol.Shipment.Serve(r, shipment.Workflow)
+	if err := r.ReplayWorkflowHistory(nil, h); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid: while both releases ran, this one may have claimed
+// it with a route that names a warehouse, and the one before read the acceptance.
+func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *testing.T) {
+	h := recorded(t, "clean")
 	claims := 0
 	for _, e := range h.GetEvents() {
 		for _, p := range e.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads() {
@@ -109,24 +126,13 @@ func TestShipmentThatTheReleaseBeforeCarriedPastTheWarehouseGoesOnAsItDid(t *tes
 	if claims != 1 {
 		t.Fatalf("%d claims were found: the test proves nothing", claims)
 	}
-	r := worker.NewWorkflowReplayer()
-	protocol.Shipment.Serve(r, shipment.Workflow)
-	if err := r.ReplayWorkflowHistory(nil, &h); err != nil {
-		t.Error(err)
-	}
+	replayed(t, h)
 }
 
 // TestShipmentThatTheReleaseBeforeAcceptedWithoutANumberGoesOnAsItDid: while both releases ran, this one may have started
 // it with a clock for numbers, and the one before read the acceptance.
 func TestShipmentThatTheReleaseBeforeAcceptedWithoutANumberGoesOnAsItDid(t *testing.T) {
-	text, err := os.ReadFile("testdata/histories/v1/clean.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var h historypb.History
-	if err := protojson.Unmarshal(text, &h); err != nil {
-		t.Fatal(err)
-	}
+	h := recorded(t, "clean")
 	clocks, numbers := 0, 0
 	change := func(p *commonpb.Payload, n *int, was, is string) {
 		if data := bytes.Replace(p.GetData(), []byte(was), []byte(is), 1); !bytes.Equal(data, p.GetData()) {
@@ -144,24 +150,13 @@ func TestShipmentThatTheReleaseBeforeAcceptedWithoutANumberGoesOnAsItDid(t *test
 	if clocks != 1 || numbers != 1 {
 		t.Fatalf("%d clocks and %d numbers were found: the test proves nothing", clocks, numbers)
 	}
-	r := worker.NewWorkflowReplayer()
-	protocol.Shipment.Serve(r, shipment.Workflow)
-	if err := r.ReplayWorkflowHistory(nil, &h); err != nil {
-		t.Error(err)
-	}
+	replayed(t, h)
 }
 
 // TestShipmentThatTheReleaseBeforeCountedGoesOnAsItDid: while both releases ran, the one before heard of parcels with a
 // tracking number of their own, and counted what was released.
 func TestShipmentThatTheReleaseBeforeCountedGoesOnAsItDid(t *testing.T) {
-	text, err := os.ReadFile("testdata/histories/v1/two-parcels.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var h historypb.History
-	if err := protojson.Unmarshal(text, &h); err != nil {
-		t.Fatal(err)
-	}
+	h := recorded(t, "two-parcels")
 	told := 0
 	for _, e := range h.GetEvents() {
 		for _, p := range e.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
@@ -172,11 +167,7 @@ func TestShipmentThatTheReleaseBeforeCountedGoesOnAsItDid(t *testing.T) {
 	if told == 0 {
 		t.Fatal("nothing was told of a parcel: the test proves nothing")
 	}
-	r := worker.NewWorkflowReplayer()
-	protocol.Shipment.Serve(r, shipment.Workflow)
-	if err := r.ReplayWorkflowHistory(nil, &h); err != nil {
-		t.Error(err)
-	}
+	replayed(t, h)
 }
 
 func TestRecordedHistoriesAreUnchanged(t *testing.T) { histories.CheckUnchanged(t) }
